@@ -1,0 +1,197 @@
+"""The networks that impasto knows by name, and where their weights come from.
+
+``lite`` is a file of the package. The others are fetched once over HTTPS, reduced to their convolutions and kept in
+the user's cache (``IMPASTO_CACHE`` moves it). A new network is one entry in ``NETWORKS``.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import pooch
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from impasto.errors import UsageError, WeightsError
+from impasto.network.normalise import mean_activations, normalised
+from impasto.network.vgg import CAFFE, TORCHVISION, VGG, Preprocessing
+from impasto.network.weights import Weights, digest_of, read_weights, save_weights
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network comes from.
+
+    ``builtin`` and ``means`` name files of the package; ``sha256`` is the beginning of the digest of the file at
+    ``url``.
+    """
+
+    about: str
+    builtin: str | None = None
+    url: str | None = None
+    sha256: str = ""
+    preprocessing: Preprocessing | None = None
+    means: str | None = None
+
+
+NETWORKS = {
+    "lite": Source(
+        about="built in: VGG-19's shape with a quarter of its filters, trained from scratch to see as VGG-19 does",
+        builtin="lite.safetensors",
+    ),
+    "vgg19": Source(
+        about="the paper's VGG-19 (Simonyan and Zisserman 2014, Caffe weights, CC BY 4.0)",
+        url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
+        sha256="d01eb7cb",
+        preprocessing=CAFFE,
+        means="vgg19-means.safetensors",
+    ),
+    "vgg19-torchvision": Source(
+        about="torchvision's VGG-19 (trained anew in PyTorch, BSD 3-Clause)",
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9d",
+        preprocessing=TORCHVISION,
+    ),
+}
+
+
+def load_network(name: str = "lite", *, weights: Path | None = None, pooling: str = "average") -> VGG:
+    """The normalised network ``name``, from ``weights`` instead of its usual place where that is given.
+
+    Fetches what is not in the cache. Raises WeightsError where the weights cannot be had or are not sound, UsageError
+    for an unknown name.
+    """
+    loaded = read_weights(weights) if weights else read_weights(locate(name))
+    if weights:
+        loaded = _completed(loaded, name, weights)
+    assert loaded.preprocessing is not None
+    tensors = loaded.tensors
+    if not loaded.normalised:
+        means = loaded.means or _measured(loaded)
+        tensors = normalised(tensors, means)
+    return VGG(tensors, loaded.preprocessing, pooling)
+
+
+def locate(name: str) -> Path:
+    """The file that holds the weights of network ``name``, fetched if it is not there yet."""
+    source = source_of(name)
+    if source.builtin:
+        return builtin(source.builtin)
+    path = cached(name)
+    return path if path.exists() else fetch(name)
+
+
+def source_of(name: str) -> Source:
+    """The registry's entry. Raises UsageError for an unknown name."""
+    if name not in NETWORKS:
+        raise UsageError(f"there is no network '{name}'; choose one of: {', '.join(NETWORKS)}")
+    return NETWORKS[name]
+
+
+def builtin(file: str) -> Path:
+    """A file of this package."""
+    with as_file(files("impasto.network") / file) as path:
+        return path
+
+
+def cache() -> Path:
+    """The folder in which fetched weights are kept: ``IMPASTO_CACHE``, or the platform's place for caches."""
+    folder = Path(os.environ.get("IMPASTO_CACHE") or pooch.os_cache("impasto")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be made to keep weights in ({error.strerror}); set IMPASTO_CACHE") from error
+    return folder
+
+
+def cached(name: str) -> Path:
+    """Where the weights of network ``name`` are kept once they were fetched."""
+    return cache() / f"{name}.safetensors"
+
+
+def fetch(name: str, progress: Any = False) -> Path:
+    """Download the weights of network ``name``, check them, and keep their convolutions in the cache.
+
+    ``progress``: False, or an object as pooch wants it (``total``, ``update(n)``, ``reset()``, ``close()``).
+    Raises WeightsError where there is no network, or what came is not the pinned file.
+    """
+    source = source_of(name)
+    if source.url is None:
+        return locate(name)
+    instead = f"get the file by other means and run: impasto weights import FILE --network {name}"
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache()) as folder:
+        download = Path(folder) / Path(source.url).name
+        try:
+            pooch.HTTPDownloader(progressbar=progress, timeout=30)(source.url, str(download), None)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"{source.url}: cannot be fetched: {reason}; or {instead}") from error
+        found = sha256_of(download)
+        if not found.startswith(source.sha256):
+            raise WeightsError(
+                f"{source.url}: the file that came has SHA-256 {found[:8]}… instead of {source.sha256}…: it is "
+                f"incomplete or not the pinned one; try again, or {instead}"
+            )
+        return import_weights(download, name)
+
+
+def import_weights(file: Path, name: str) -> Path:
+    """Keep the convolutions of ``file`` in the cache as the weights of network ``name``; returns where.
+
+    Raises WeightsError where ``file`` is unsound, UsageError for a network that is built in.
+    """
+    if source_of(name).builtin:
+        raise UsageError(f"'{name}' is built in; import weights as one of the others")
+    loaded = _completed(read_weights(file), name, file)
+    if not loaded.normalised and loaded.means is None:
+        loaded = replace(loaded, means=_measured(loaded))
+    loaded.about.setdefault("file", file.name)
+    loaded.about.setdefault("file_sha256", sha256_of(file))
+    try:
+        save_weights(cached(name), loaded)
+    except OSError as error:
+        raise WeightsError(f"{cached(name)}: cannot be written: {error.strerror}; set IMPASTO_CACHE") from error
+    return cached(name)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _completed(loaded: Weights, name: str, file: Path) -> Weights:
+    """``loaded`` with what its file left unsaid taken from the registry's entry for ``name``."""
+    source = source_of(name)
+    if loaded.preprocessing is not None:
+        return loaded
+    if source.preprocessing is None:
+        raise WeightsError(
+            f"{file}: does not say which input its network wants; say whose weights they are: "
+            "--network vgg19 (Caffe's: BGR, 0 to 255) or --network vgg19-torchvision"
+        )
+    means = loaded.means
+    if means is None and source.means:
+        shipped = load_file(builtin(source.means))
+        if all(len(shipped[layer]) == len(loaded.tensors[f"{layer}.bias"]) for layer in _layers(loaded)):
+            means = {layer: shipped[layer] for layer in _layers(loaded)}
+    return replace(loaded, preprocessing=source.preprocessing, means=means)
+
+
+def _layers(loaded: Weights) -> list[str]:
+    return [key.removesuffix(".bias") for key in loaded.tensors if key.endswith(".bias")]
+
+
+def _measured(loaded: Weights) -> dict[str, Tensor]:
+    """The filters' mean activations over the sample photographs, remembered in the cache."""
+    from impasto.images import samples
+
+    assert loaded.preprocessing is not None
+    memory = cache() / f"means-{digest_of(loaded.tensors)[:16]}.safetensors"
+    ...
+    return mean_activations(VGG(loaded.tensors, loaded.preprocessing), [])

@@ -1,0 +1,145 @@
+"""VGG-19 as the paper uses it: sixteen convolutions, five poolings, and nothing else.
+
+Simonyan and Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition* (arXiv 1409.1556),
+configuration E. Gatys et al. (section "Methods") drop the fully connected layers and replace max pooling by average
+pooling. A network with fewer filters per layer, or one that ends early, is the same chain with smaller weights.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+from impasto.errors import UsageError, WeightsError
+
+CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
+
+LAYERS: tuple[str, ...] = tuple(
+    f"conv{block}_{i}" for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, count + 1)
+)
+"""The layers in order, by the paper's names: conv1_1, conv1_2, conv2_1 … conv5_4."""
+
+POOLINGS = {
+    "average": nnf.avg_pool2d,  # the paper's: gradients reach every pixel, pictures come out smoother
+    "max": nnf.max_pool2d,  # as VGG was trained
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a set of weights wants to see: ``(scale · x − mean) / std`` in its own channel order.
+
+    ``channels`` is "RGB" or "BGR"; ``mean`` and ``std`` are in that order and in units of ``scale · [0, 1]``.
+    """
+
+    channels: str
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        ordered = image.flip(1) if self.channels == "BGR" else image
+        return (self.scale * ordered - self._column(image, self.mean)) / self._column(image, self.std)
+
+    @staticmethod
+    def _column(like: Tensor, values: tuple[float, float, float]) -> Tensor:
+        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
+
+
+CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
+TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class VGG(nn.Module):
+    """A chain of named 3 x 3 convolutions, each with its ReLU, pooled by two at the start of blocks 2 to 5.
+
+    ``weights`` holds ``conv1_1.weight`` ``(N, 3, 3, 3)``, ``conv1_1.bias`` ``(N,)`` and so on, without gaps, as deep
+    as the network goes. Parameters are frozen: only the image is ever optimised.
+
+    Raises WeightsError where the tensors do not form such a chain.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], preprocessing: Preprocessing, pooling: str = "average"
+    ) -> None:
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise UsageError(f"pooling '{pooling}' is unknown; choose one of: {', '.join(POOLINGS)}")
+        check_chain(weights)
+        self.preprocessing = preprocessing
+        self.pooling = pooling
+        self.convolutions = nn.ModuleDict()
+        for layer in layers_of(weights):
+            weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
+            convolution = nn.utils.skip_init(nn.Conv2d, weight.shape[1], weight.shape[0], 3, padding=1)
+            convolution.weight = nn.Parameter(weight, requires_grad=False)
+            convolution.bias = nn.Parameter(bias, requires_grad=False)
+            self.convolutions[layer] = convolution
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers this network has, in order."""
+        return tuple(self.convolutions)
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
+        """Activations ``{layer: (b, N_l, h_l, w_l)}`` of the named layers, nothing computed beyond the deepest.
+
+        ``image`` is sRGB in [0, 1]; h and w at least 2 per pooling on the way (16 for conv5_1).
+        Raises UsageError for a layer that this network does not have.
+        """
+        check_layers(layers, self.layers)
+        pool = POOLINGS[self.pooling]
+        activations: dict[str, Tensor] = {}
+        x = self.preprocessing(image)
+        for layer, convolution in self.convolutions.items():
+            if len(activations) == len(set(layers)):
+                break
+            if layer.endswith("_1") and layer != "conv1_1":
+                x = pool(x, 2)
+            x = nnf.relu(convolution(x))
+            if layer in layers:
+                activations[layer] = x
+        return activations
+
+    def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
+        """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
+        return {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """The tensors this network was made from, under the same names."""
+        return {key: value.detach() for key, value in self.convolutions.state_dict().items()}
+
+
+def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The layers for which ``weights`` has a kernel, in the order of the chain."""
+    return tuple(layer for layer in LAYERS if f"{layer}.weight" in weights)
+
+
+def check_chain(weights: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError unless the tensors are a gapless chain of 3 x 3 convolutions from an RGB image."""
+    layers = layers_of(weights)
+    if not layers or layers != LAYERS[: len(layers)]:
+        raise WeightsError(f"the convolutions are not a chain from conv1_1 without gaps: {', '.join(layers) or 'none'}")
+    filters = [3]
+    for layer in layers:
+        shape, bias = tuple(weights[f"{layer}.weight"].shape), weights.get(f"{layer}.bias")
+        expected = (shape[0] if shape else 0, filters[-1], 3, 3)
+        if shape != expected or bias is None or tuple(bias.shape) != shape[:1]:
+            raise WeightsError(f"{layer} has a kernel of shape {shape}; (N, {filters[-1]}, 3, 3) and N biases expected")
+        filters.append(shape[0])
+
+
+def check_layers(wanted: Collection[str], available: Collection[str]) -> None:
+    """Raise UsageError for a layer that is not there, naming the ones that are."""
+    for layer in wanted:
+        if layer not in available:
+            raise UsageError(f"there is no layer '{layer}'; this network has {', '.join(available)}")
+
+
+def next_layers(layers: Collection[str]) -> dict[str, str]:
+    """``{layer: the one that reads it}`` along the chain."""
+    return dict(pairwise(layers))

@@ -1,0 +1,125 @@
+"""Weights on disk: one safetensors file that knows its preprocessing and can tell when it was damaged.
+
+Tensors are named by layer, ``conv1_1.weight`` and ``conv1_1.bias``; ``conv1_1.mean`` holds the filters' mean
+activations where they were measured. Files of other projects (torchvision's names, ``.pth``) are read too.
+"""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from impasto.atomic import atomic
+from impasto.errors import WeightsError
+from impasto.network.vgg import LAYERS, Preprocessing, check_chain, layers_of
+
+TORCHVISION_INDICES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+"""Where torchvision's (and jcjohnson's) ``features.N`` keeps the sixteen convolutions."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds. ``preprocessing`` is None where the file does not say."""
+
+    tensors: dict[str, Tensor]
+    preprocessing: Preprocessing | None = None
+    normalised: bool = False
+    means: dict[str, Tensor] | None = None
+    about: dict[str, str] = field(default_factory=dict)
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a ``.safetensors`` or ``.pth`` file, by the paper's layer names or torchvision's, as float32.
+
+    No code in the file is ever run. Raises WeightsError, naming the file, where it is missing, unreadable, damaged or
+    not a chain of VGG's shape.
+    """
+    try:
+        tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else (_read_pickle(path), {})
+        means = {layer: tensors[f"{layer}.mean"].float() for layer in LAYERS if f"{layer}.mean" in tensors}
+        stated = metadata.pop("impasto.digest", None)
+        if stated is not None and stated != digest_of(tensors):
+            raise WeightsError("its tensors are not those it was written with: the file is damaged")
+        convolutions = _by_layer(tensors)
+        check_chain(convolutions)
+        described = metadata.pop("impasto.preprocessing", None)
+        preprocessing = _preprocessing(described) if described else None
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: there is no such file") from error
+    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, WeightsError) as error:
+        raise WeightsError(f"{path}: cannot be used as weights: {str(error).splitlines()[0]}") from error
+    normalised = metadata.pop("impasto.normalised", "no") == "yes"
+    return Weights(convolutions, preprocessing, normalised, means or None, metadata)
+
+
+def save_weights(path: Path, weights: Weights, dtype: torch.dtype = torch.float32) -> None:
+    """Write ``weights`` as safetensors, whole or not at all, with a digest of the tensors as they are written."""
+    tensors = {key: value.to(dtype).contiguous() for key, value in weights.tensors.items()}
+    tensors |= {f"{layer}.mean": mean.float() for layer, mean in (weights.means or {}).items()}
+    metadata = dict(weights.about)
+    if weights.preprocessing is not None:
+        metadata["impasto.preprocessing"] = json.dumps(asdict(weights.preprocessing))
+    metadata["impasto.normalised"] = "yes" if weights.normalised else "no"
+    metadata["impasto.digest"] = digest_of(tensors)
+    with atomic(path) as file:
+        file.write(save(tensors, metadata))
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, whatever the order in the file."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        sha.update(value.view(torch.uint8).numpy().data if value.dim() else value.numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content, not by name: byte 9 of a safetensors file opens its JSON header."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError("it is not a plain file of tensors (it may hold code, which is never run)") from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError("it does not hold a dictionary of tensors")
+    return loaded
+
+
+def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Kernels and biases under the paper's names, float32; everything else (fully connected layers) left out."""
+    if any(key.startswith("features.") for key in tensors):
+        names = {f"features.{n}": layer for n, layer in zip(TORCHVISION_INDICES, LAYERS, strict=True)}
+    else:
+        names = {layer: layer for layer in LAYERS}
+    return {
+        f"{layer}.{part}": tensors[f"{theirs}.{part}"].float()
+        for theirs, layer in names.items()
+        for part in ("weight", "bias")
+        if f"{theirs}.{part}" in tensors
+    }
+
+
+def _preprocessing(text: str) -> Preprocessing:
+    stated = json.loads(text)
+    return Preprocessing(stated["channels"], stated["scale"], tuple(stated["mean"]), tuple(stated["std"]))
+
+
+__all__ = ["Weights", "digest_of", "layers_of", "read_weights", "save_weights"]
