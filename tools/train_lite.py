@@ -211,7 +211,9 @@ def train(args: argparse.Namespace) -> None:
         progress["seed"] += 1  # other crops than those before the stop
     torch.manual_seed(progress["seed"])
     pictures = load_pictures(args.pictures)
-    source = batches(teacher, Crops(pictures, args.side, random.Random(progress["seed"])), args.batch, args.pool, args.reuse)
+    source = batches(
+        teacher, Crops(pictures, args.side, random.Random(progress["seed"])), args.batch, args.pool, args.reuse
+    )
     with args.out.with_suffix(".log.jsonl").open("a") as log:
         run(args, student, optimiser, source, progress, checkpoint, log)
     export(args, student, pictures, progress)
@@ -255,7 +257,9 @@ def save_checkpoint(path: Path, student: Student, optimiser: torch.optim.Optimiz
 def export(args: argparse.Namespace, student: Student, pictures: dict[str, list[np.ndarray]], progress: dict) -> None:
     """Write the student alone, normalised over the pictures it learnt from, with where it comes from."""
     arrays = [array for kind in pictures.values() for array in kind]
-    images = (torch.from_numpy(a.copy()).permute(2, 0, 1)[None].float() / 255 for a in arrays[:: max(1, len(arrays) // 200)])
+    images = (
+        torch.from_numpy(a.copy()).permute(2, 0, 1)[None].float() / 255 for a in arrays[:: max(1, len(arrays) // 200)]
+    )
     network = student.network.requires_grad_(False).cpu()
     weights = normalised(network.weights(), mean_activations(network, images))
     about = {
@@ -266,7 +270,8 @@ def export(args: argparse.Namespace, student: Student, pictures: dict[str, list[
         "steps": str(progress["step"]),
         "minutes": str(round(progress["seconds"] / 60)),
         "date": datetime.date.today().isoformat(),
-        "command": "python tools/train_lite.py " + " ".join(
+        "command": "python tools/train_lite.py "
+        + " ".join(
             f"--{name} {' '.join(map(str, v)) if isinstance(v, list) else v.name if isinstance(v, Path) else v}"
             for name, v in vars(args).items()
         ),
@@ -278,7 +283,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", type=Path, required=True, help="VGG-19's weights, safetensors or .pth")
     parser.add_argument("--pictures", type=Path, required=True, help="folder of sub-folders of pictures")
-    parser.add_argument("--out", type=Path, required=True, help="the safetensors to write; checkpoint and log beside it")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the safetensors to write; checkpoint and log beside it"
+    )
     parser.add_argument("--minutes", type=float, default=60, help="length of the whole run")
     parser.add_argument("--filters", type=int, nargs=5, default=[16, 32, 64, 128, 128], help="filters of each block")
     parser.add_argument("--side", type=int, default=128, help="crops are side x side px")

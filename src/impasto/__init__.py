@@ -1,0 +1,41 @@
+"""impasto paints one picture in the manner of another.
+
+    image = impasto.paint("photograph.jpg", "painting.jpg", size=512)
+    impasto.write(image, "picture.png")
+
+A Neural Algorithm of Artistic Style (Gatys, Ecker and Bethge, arXiv 1508.06576). Images are tensors ``(1, 3, H, W)``,
+float32, sRGB in [0, 1].
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from impasto.version import __version__
+
+if TYPE_CHECKING:
+    from impasto.errors import ImpastoError
+    from impasto.images import read, write
+    from impasto.network.registry import load_network
+    from impasto.settings import Settings
+    from impasto.solver import Step
+    from impasto.facade import paint, stylize
+
+__all__ = ["ImpastoError", "Settings", "Step", "__version__", "load_network", "paint", "read", "stylize", "write"]
+
+_HOMES = {
+    "ImpastoError": "impasto.errors",
+    "Settings": "impasto.settings",
+    "Step": "impasto.solver",
+    "load_network": "impasto.network.registry",
+    "paint": "impasto.facade",
+    "read": "impasto.images",
+    "stylize": "impasto.facade",
+    "write": "impasto.images",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: `impasto --help` and whoever needs only a part should not wait for it
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'impasto' has no attribute '{name}'")

@@ -1,7 +1,7 @@
 """What is minimised: frozen targets and weights, and the value and gradient of the paper's total loss.
 
-    L_total(p, a, x) = α L_content(p, x) + β L_style(a, x)                             (equation 7)
-    L_style(a, x)    = Σ_l w_l E_l                                                     (equation 5)
+L_total(p, a, x) = α L_content(p, x) + β L_style(a, x)                             (equation 7)
+L_style(a, x)    = Σ_l w_l E_l                                                     (equation 5)
 """
 
 from collections.abc import Iterable, Mapping

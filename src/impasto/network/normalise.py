@@ -25,7 +25,7 @@ def mean_activations(network: VGG, images: Iterable[Tensor]) -> dict[str, Tensor
     positions = dict.fromkeys(network.layers, 0)
     for image in images:
         for layer, x in network(image, network.layers).items():
-            sums[layer] = sums[layer] + x.double().sum(dim=(0, 2, 3)).cpu()
+            sums[layer] = sums[layer] + x.sum(dim=(0, 2, 3)).cpu().double()
             positions[layer] += x.shape[0] * x.shape[2] * x.shape[3]
     return {layer: (sums[layer] / positions[layer]).float() for layer in network.layers}
 

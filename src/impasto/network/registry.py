@@ -7,20 +7,22 @@ the user's cache (``IMPASTO_CACHE`` moves it). A new network is one entry in ``N
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pooch
-import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from impasto import images
+from impasto.atomic import atomic
 from impasto.errors import UsageError, WeightsError
 from impasto.network.normalise import mean_activations, normalised
 from impasto.network.vgg import CAFFE, TORCHVISION, VGG, Preprocessing
-from impasto.network.weights import Weights, digest_of, read_weights, save_weights
+from impasto.network.weights import Weights, read_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -61,29 +63,25 @@ NETWORKS = {
 
 
 def load_network(name: str = "lite", *, weights: Path | None = None, pooling: str = "average") -> VGG:
-    """The normalised network ``name``, from ``weights`` instead of its usual place where that is given.
+    """The normalised network ``name``, from the file ``weights`` instead of its own where that is given.
 
     Fetches what is not in the cache. Raises WeightsError where the weights cannot be had or are not sound, UsageError
     for an unknown name.
     """
-    loaded = read_weights(weights) if weights else read_weights(locate(name))
-    if weights:
-        loaded = _completed(loaded, name, weights)
+    source = source_of(name)
+    if weights is None:
+        weights = where(name) or fetch(name)
+    loaded = described(read_weights(weights), source, weights)
     assert loaded.preprocessing is not None
-    tensors = loaded.tensors
-    if not loaded.normalised:
-        means = loaded.means or _measured(loaded)
-        tensors = normalised(tensors, means)
+    tensors = loaded.tensors if loaded.normalised else normalised(loaded.tensors, loaded.means or measured(loaded))
     return VGG(tensors, loaded.preprocessing, pooling)
 
 
-def locate(name: str) -> Path:
-    """The file that holds the weights of network ``name``, fetched if it is not there yet."""
+def where(name: str) -> Path | None:
+    """The file that holds the weights of network ``name``, None where they were not fetched yet."""
     source = source_of(name)
-    if source.builtin:
-        return builtin(source.builtin)
-    path = cached(name)
-    return path if path.exists() else fetch(name)
+    path = builtin(source.builtin) if source.builtin else cached(name)
+    return path if path.exists() else None
 
 
 def source_of(name: str) -> Source:
@@ -95,8 +93,7 @@ def source_of(name: str) -> Source:
 
 def builtin(file: str) -> Path:
     """A file of this package."""
-    with as_file(files("impasto.network") / file) as path:
-        return path
+    return Path(__file__).with_name(file)
 
 
 def cache() -> Path:
@@ -105,7 +102,9 @@ def cache() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WeightsError(f"{folder}: cannot be made to keep weights in ({error.strerror}); set IMPASTO_CACHE") from error
+        raise WeightsError(
+            f"{folder}: cannot be made to keep weights in ({error.strerror}); set IMPASTO_CACHE"
+        ) from error
     return folder
 
 
@@ -122,7 +121,7 @@ def fetch(name: str, progress: Any = False) -> Path:
     """
     source = source_of(name)
     if source.url is None:
-        return locate(name)
+        raise UsageError(f"'{name}' is built in: there is nothing to fetch")
     instead = f"get the file by other means and run: impasto weights import FILE --network {name}"
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache()) as folder:
         download = Path(folder) / Path(source.url).name
@@ -147,9 +146,9 @@ def import_weights(file: Path, name: str) -> Path:
     """
     if source_of(name).builtin:
         raise UsageError(f"'{name}' is built in; import weights as one of the others")
-    loaded = _completed(read_weights(file), name, file)
+    loaded = described(read_weights(file), source_of(name), file)
     if not loaded.normalised and loaded.means is None:
-        loaded = replace(loaded, means=_measured(loaded))
+        loaded = replace(loaded, means=measured(loaded))
     loaded.about.setdefault("file", file.name)
     loaded.about.setdefault("file_sha256", sha256_of(file))
     try:
@@ -165,9 +164,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _completed(loaded: Weights, name: str, file: Path) -> Weights:
-    """``loaded`` with what its file left unsaid taken from the registry's entry for ``name``."""
-    source = source_of(name)
+def described(loaded: Weights, source: Source, file: Path) -> Weights:
+    """``loaded`` with what its file leaves unsaid taken from the registry: preprocessing and mean activations.
+
+    Raises WeightsError where neither says what the network wants to see.
+    """
     if loaded.preprocessing is not None:
         return loaded
     if source.preprocessing is None:
@@ -178,20 +179,21 @@ def _completed(loaded: Weights, name: str, file: Path) -> Weights:
     means = loaded.means
     if means is None and source.means:
         shipped = load_file(builtin(source.means))
-        if all(len(shipped[layer]) == len(loaded.tensors[f"{layer}.bias"]) for layer in _layers(loaded)):
-            means = {layer: shipped[layer] for layer in _layers(loaded)}
+        if all(shipped[layer].shape == loaded.tensors[f"{layer}.bias"].shape for layer in loaded.layers):
+            means = {layer: shipped[layer] for layer in loaded.layers}
     return replace(loaded, preprocessing=source.preprocessing, means=means)
 
 
-def _layers(loaded: Weights) -> list[str]:
-    return [key.removesuffix(".bias") for key in loaded.tensors if key.endswith(".bias")]
-
-
-def _measured(loaded: Weights) -> dict[str, Tensor]:
-    """The filters' mean activations over the sample photographs, remembered in the cache."""
-    from impasto.images import samples
-
+def measured(loaded: Weights) -> dict[str, Tensor]:
+    """The filters' mean activations over the sample photographs at 512 px, measured once and kept in the cache."""
     assert loaded.preprocessing is not None
-    memory = cache() / f"means-{digest_of(loaded.tensors)[:16]}.safetensors"
-    ...
-    return mean_activations(VGG(loaded.tensors, loaded.preprocessing), [])
+    memory = cache() / f"means-{loaded.digest[:16]}.safetensors"
+    if memory.exists():
+        with suppress(SafetensorError):
+            return load_file(memory)
+    photographs = [name for name, sample in images.SAMPLES.items() if sample.kind == "photograph"]
+    pictures = (images.read(f"sample:{name}", size=512) for name in photographs)
+    means = mean_activations(VGG(loaded.tensors, loaded.preprocessing), pictures)
+    with atomic(memory) as file:
+        file.write(save(means))
+    return means

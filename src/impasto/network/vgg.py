@@ -63,9 +63,7 @@ class VGG(nn.Module):
     Raises WeightsError where the tensors do not form such a chain.
     """
 
-    def __init__(
-        self, weights: Mapping[str, Tensor], preprocessing: Preprocessing, pooling: str = "average"
-    ) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], preprocessing: Preprocessing, pooling: str = "average") -> None:
         super().__init__()
         if pooling not in POOLINGS:
             raise UsageError(f"pooling '{pooling}' is unknown; choose one of: {', '.join(POOLINGS)}")

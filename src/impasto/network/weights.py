@@ -34,6 +34,16 @@ class Weights:
     means: dict[str, Tensor] | None = None
     about: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers there are, in order."""
+        return layers_of(self.tensors)
+
+    @property
+    def digest(self) -> str:
+        """Of the convolutions."""
+        return digest_of(self.tensors)
+
 
 def read_weights(path: Path) -> Weights:
     """Read a ``.safetensors`` or ``.pth`` file, by the paper's layer names or torchvision's, as float32.
@@ -120,6 +130,3 @@ def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _preprocessing(text: str) -> Preprocessing:
     stated = json.loads(text)
     return Preprocessing(stated["channels"], stated["scale"], tuple(stated["mean"]), tuple(stated["std"]))
-
-
-__all__ = ["Weights", "digest_of", "layers_of", "read_weights", "save_weights"]

@@ -1,0 +1,69 @@
+"""The command line: one file per command, and the only place that prints, parses arguments or exits.
+
+Nothing here imports torch before a command needs it, so that ``--help`` and ``--version`` answer at once.
+"""
+
+import signal
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from impasto.cli import console, samples, stylize, weights
+from impasto.errors import ImpastoError
+from impasto.version import __version__
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="impasto",
+    help="Paint one picture in the manner of another (Gatys, Ecker and Bethge, A Neural Algorithm of Artistic Style).",
+    epilog="Exit codes: 0 done, 2 usage, 3 bad input, 4 limit or resources, 5 diverged, 6 weights, 130 interrupted.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("stylize")(stylize.stylize)
+app.command("samples")(samples.samples)
+app.command("recipe")(samples.recipe)
+app.add_typer(weights.app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"impasto {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the code that tells how it went."""
+    # a supervisor's polite kill should keep the picture just as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(_code_of(arguments))
+
+
+def _code_of(arguments: list[str] | None) -> int:
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except ImpastoError as error:
+        console.complain(str(error))
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        console.complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1

@@ -1,0 +1,87 @@
+"""What a run can be told: frozen, validated settings with the defaults of the whole program."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from impasto.errors import UsageError
+
+CONTENT_LAYERS = {"conv4_2": 1.0}
+STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
+STYLE_WEIGHT = 1e8
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Everything that decides what a run paints, but for the two pictures.
+
+    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: Annotated[int, Field(ge=16)] = 512
+    """Long side of the picture, and of the painting that its style is read from, in px."""
+    steps: Annotated[int, Field(ge=0)] = 200
+    """Steps of the solver."""
+    content_weight: Weight = 1.0
+    """α."""
+    style_weight: Weight = STYLE_WEIGHT
+    """β."""
+    tv_weight: Weight = 0.0
+    """Weight of the total variation, which the paper does not have."""
+    content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
+    """Layer to w_l. The paper's: conv4_2."""
+    style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
+    """Layer to w_l. The paper's: a fifth each."""
+    init: str = "content"
+    """The first picture: "content", "style", "noise", or a file."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of the noise."""
+    solver: Literal["lbfgs", "adam"] = "lbfgs"
+    pooling: Literal["average", "max"] = "average"
+    network: str = "lite"
+    """The network's name in the registry."""
+    weights: Path | None = None
+    """A file to take instead of the network's own weights."""
+    device: str = "auto"
+    """"auto", "cpu", "cuda" or "mps"."""
+    max_pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    """Largest input picture that is decoded."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strength_is_a_style_weight(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "strength" in data:
+            data = dict(data)
+            strength = data.pop("strength")
+            if "style_weight" in data or "content_weight" in data:
+                raise ValueError("strength and style_weight or content_weight say the same thing twice; give one")
+            data["style_weight"] = style_weight_of(strength)
+        return data
+
+
+def style_weight_of(strength: float) -> float:
+    """β for a strength from 0 (a hint of the painting) to 1 (nearly all painting); 0.5 is the default.
+
+    Logarithmic, since that is how the eye takes it: from 1/100 to 100 times the default.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError("strength goes from 0 to 1")
+    return float(STYLE_WEIGHT * 10 ** (4 * (strength - 0.5)))
+
+
+def validated(base: Settings | None = None, **options: Any) -> Settings:
+    """``base``, or the defaults, with these options changed. Raises UsageError, naming each option that is wrong."""
+    try:
+        return Settings(**{**(base.model_dump(exclude_unset=True) if base else {}), **options})
+    except ValidationError as error:
+        raise UsageError("; ".join(_plainly(problem) for problem in error.errors())) from None
+
+
+def _plainly(problem: Any) -> str:
+    option = ".".join(map(str, problem["loc"]))
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{option}: {reason}, not {problem['input']!r}" if option else reason
