@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 from impasto.network.normalise import mean_activations, normalised
-from impasto.network.vgg import CONVOLUTIONS_PER_BLOCK, LAYERS, VGG, Preprocessing
 from impasto.network.registry import load_network, sha256_of
+from impasto.network.vgg import CONVOLUTIONS_PER_BLOCK, LAYERS, VGG, Preprocessing
 from impasto.network.weights import Weights, save_weights
 
 MATCHED = {  # layer: weight of its share in the loss
@@ -210,13 +211,11 @@ def train(args: argparse.Namespace) -> None:
         progress = state["progress"]
         progress["seed"] += 1  # other crops than those before the stop
     torch.manual_seed(progress["seed"])
-    pictures = load_pictures(args.pictures)
-    source = batches(
-        teacher, Crops(pictures, args.side, random.Random(progress["seed"])), args.batch, args.pool, args.reuse
-    )
+    crops = Crops(load_pictures(args.pictures), args.side, random.Random(progress["seed"]))
+    source = batches(teacher, crops, args.batch, args.pool, args.reuse)
     with args.out.with_suffix(".log.jsonl").open("a") as log:
         run(args, student, optimiser, source, progress, checkpoint, log)
-    export(args, student, pictures, progress)
+    export(args, student, teacher, crops, progress)
 
 
 def run(args, student, optimiser, source, progress, checkpoint, log) -> None:
@@ -254,22 +253,52 @@ def save_checkpoint(path: Path, student: Student, optimiser: torch.optim.Optimiz
     path.with_suffix(".partial").replace(path)
 
 
-def export(args: argparse.Namespace, student: Student, pictures: dict[str, list[np.ndarray]], progress: dict) -> None:
+@torch.no_grad()
+def readouts(student: VGG, teacher: VGG, crops: Crops, pictures: int = 400) -> dict[str, Tensor]:
+    """For every layer a matrix R that makes the paper's losses on R F those of the teacher's features as predicted.
+
+    A = argmin |A F - F_teacher|^2 by least squares, and R the symmetric root of (N / N_teacher)^2 A^T A. Then
+    |R dF|^2 = (N / N_teacher)^2 |A dF|^2, and with 1 / (4 N^2) before it |R dG R^T|^2 is (N / N_teacher)^2 times the
+    teacher's E_l of the predicted features: both losses shrink alike, and alpha/beta means what it means for the
+    teacher.
+    """
+    squares: dict[str, Tensor] = {}
+    products: dict[str, Tensor] = {}
+    dtype = next(teacher.parameters()).dtype
+    for _ in range(pictures):
+        image = crops.batch(1).float() / 255
+        wide = teacher(image.to(dtype).contiguous(memory_format=torch.channels_last), student.layers)
+        for layer, narrow in student(image, student.layers).items():
+            F, T = narrow.flatten(2)[0].double(), wide[layer].flatten(2)[0].double()
+            squares[layer] = squares.get(layer, 0) + F @ F.T
+            products[layer] = products.get(layer, 0) + T @ F.T
+    found = {}
+    for layer, S in squares.items():
+        S = S + 1e-4 * S.diagonal().mean() * torch.eye(len(S), dtype=S.dtype)
+        A = torch.linalg.solve(S, products[layer].T).T
+        values, vectors = torch.linalg.eigh(A.T @ A)
+        root = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+        found[f"{layer}.readout"] = (len(S) / len(A) * root).float()
+    return found
+
+
+def export(args: argparse.Namespace, student: Student, teacher: VGG, crops: Crops, progress: dict[str, Any]) -> None:
     """Write the student alone, normalised over the pictures it learnt from, with where it comes from."""
-    arrays = [array for kind in pictures.values() for array in kind]
+    arrays = [array for kind in crops.pictures.values() for array in kind]
     images = (
         torch.from_numpy(a.copy()).permute(2, 0, 1)[None].float() / 255 for a in arrays[:: max(1, len(arrays) // 200)]
     )
     network = student.network.requires_grad_(False).cpu()
     weights = normalised(network.weights(), mean_activations(network, images))
+    weights |= readouts(VGG(weights, STUDENT_INPUT), teacher.cpu(), crops)
     about = {
         "source": "trained from scratch to predict the activations of VGG-19 (Simonyan and Zisserman 2014, CC BY 4.0)",
         "licence": "CC BY 4.0",
         "teacher_sha256": sha256_of(args.teacher),
-        "pictures": ", ".join(f"{len(arrays)} {kind}" for kind, arrays in sorted(pictures.items())),
+        "pictures": ", ".join(f"{len(arrays)} {kind}" for kind, arrays in sorted(crops.pictures.items())),
         "steps": str(progress["step"]),
         "minutes": str(round(progress["seconds"] / 60)),
-        "date": datetime.date.today().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "python tools/train_lite.py "
         + " ".join(
             f"--{name} {' '.join(map(str, v)) if isinstance(v, list) else v.name if isinstance(v, Path) else v}"

@@ -14,11 +14,11 @@ from impasto.version import __version__
 
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError
+    from impasto.facade import paint, stylize
     from impasto.images import read, write
     from impasto.network.registry import load_network
     from impasto.settings import Settings
     from impasto.solver import Step
-    from impasto.facade import paint, stylize
 
 __all__ = ["ImpastoError", "Settings", "Step", "__version__", "load_network", "paint", "read", "stylize", "write"]
 

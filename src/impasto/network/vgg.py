@@ -5,7 +5,7 @@ configuration E. Gatys et al. (section "Methods") drop the fully connected layer
 pooling. A network with fewer filters per layer, or one that ends early, is the same chain with smaller weights.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ LAYERS: tuple[str, ...] = tuple(
 )
 """The layers in order, by the paper's names: conv1_1, conv1_2, conv2_1 … conv5_4."""
 
-POOLINGS = {
+POOLINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "average": nnf.avg_pool2d,  # the paper's: gradients reach every pixel, pictures come out smoother
     "max": nnf.max_pool2d,  # as VGG was trained
 }
@@ -58,7 +58,9 @@ class VGG(nn.Module):
     """A chain of named 3 x 3 convolutions, each with its ReLU, pooled by two at the start of blocks 2 to 5.
 
     ``weights`` holds ``conv1_1.weight`` ``(N, 3, 3, 3)``, ``conv1_1.bias`` ``(N,)`` and so on, without gaps, as deep
-    as the network goes. Parameters are frozen: only the image is ever optimised.
+    as the network goes. A network trained to imitate another may bring ``conv1_1.readout`` ``(N, N)``, a matrix R that
+    its activations are multiplied by to become features: its basis is then that of the network it imitates.
+    Parameters are frozen: only the image is ever optimised.
 
     Raises WeightsError where the tensors do not form such a chain.
     """
@@ -73,10 +75,12 @@ class VGG(nn.Module):
         self.convolutions = nn.ModuleDict()
         for layer in layers_of(weights):
             weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
-            convolution = nn.utils.skip_init(nn.Conv2d, weight.shape[1], weight.shape[0], 3, padding=1)
+            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, device="meta")
             convolution.weight = nn.Parameter(weight, requires_grad=False)
             convolution.bias = nn.Parameter(bias, requires_grad=False)
             self.convolutions[layer] = convolution
+            if f"{layer}.readout" in weights:
+                self.register_buffer(f"readout_{layer}", weights[f"{layer}.readout"])
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -105,10 +109,15 @@ class VGG(nn.Module):
 
     def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
-        return {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
+        features = {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
+        readouts = dict(self.named_buffers())
+        return {
+            layer: readouts[f"readout_{layer}"] @ F if f"readout_{layer}" in readouts else F
+            for layer, F in features.items()
+        }
 
     def weights(self) -> dict[str, Tensor]:
-        """The tensors this network was made from, under the same names."""
+        """The convolutions this network was made from, under the same names."""
         return {key: value.detach() for key, value in self.convolutions.state_dict().items()}
 
 
@@ -128,6 +137,11 @@ def check_chain(weights: Mapping[str, Tensor]) -> None:
         expected = (shape[0] if shape else 0, filters[-1], 3, 3)
         if shape != expected or bias is None or tuple(bias.shape) != shape[:1]:
             raise WeightsError(f"{layer} has a kernel of shape {shape}; (N, {filters[-1]}, 3, 3) and N biases expected")
+        readout = weights.get(f"{layer}.readout")
+        if readout is not None and tuple(readout.shape) != (shape[0], shape[0]):
+            raise WeightsError(
+                f"{layer} has a readout of shape {tuple(readout.shape)}; ({shape[0]}, {shape[0]}) expected"
+            )
         filters.append(shape[0])
 
 
