@@ -76,7 +76,7 @@ class Crops:
         self.pictures, self.side, self.rng = pictures, side, rng
 
     def crop(self) -> Tensor:
-        """One crop ``(3, side, side)`` in [0, 1]; every kind of picture is as likely as any other, photographs twice."""
+        """One crop ``(3, side, side)`` in [0, 1]; each kind of picture is equally likely, photographs twice as much."""
         rng, side = self.rng, self.side
         kinds = list(self.pictures)
         array = rng.choice(self.pictures[rng.choice(kinds + [k for k in kinds if k == "photos"])])
@@ -125,7 +125,7 @@ class Student(nn.Module):
         super().__init__()
         self.network = VGG(random_chain(filters, deepest="conv5_2"), STUDENT_INPUT).requires_grad_(True)
         wide, narrow = filter_counts(teacher), filter_counts(self.network)
-        self.maps = nn.ModuleDict({l: nn.Conv1d(narrow[l], wide[l], 1, bias=False) for l in MATCHED})
+        self.maps = nn.ModuleDict({layer: nn.Conv1d(narrow[layer], wide[layer], 1, bias=False) for layer in MATCHED})
         self.to(device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -257,13 +257,14 @@ def save_checkpoint(path: Path, student: Student, optimiser: torch.optim.Optimiz
 def readouts(student: VGG, teacher: VGG, crops: Crops, pictures: int = 400) -> dict[str, Tensor]:
     """For every layer a matrix R that makes the paper's losses on R F those of the teacher's features as predicted.
 
-    A = argmin |A F - F_teacher|^2 by least squares, and R the symmetric root of (N / N_teacher)^2 A^T A. Then
-    |R dF|^2 = (N / N_teacher)^2 |A dF|^2, and with 1 / (4 N^2) before it |R dG R^T|^2 is (N / N_teacher)^2 times the
-    teacher's E_l of the predicted features: both losses shrink alike, and alpha/beta means what it means for the
-    teacher.
+    A = argmin |A F - F_teacher|^2 by least squares, scaled so that A F has the energy of F_teacher, and R the
+    symmetric root of (N / N_teacher)^2 A^T A. Then |R dF|^2 = (N / N_teacher)^2 |A dF|^2, and with 1 / (4 N^2) before
+    it |R dG R^T|^2 is (N / N_teacher)^2 times the teacher's E_l of the predicted features: both losses shrink alike,
+    and alpha/beta means what it means for the teacher.
     """
     squares: dict[str, Tensor] = {}
     products: dict[str, Tensor] = {}
+    energies: dict[str, Tensor] = {}
     dtype = next(teacher.parameters()).dtype
     for _ in range(pictures):
         image = crops.batch(1).float() / 255
@@ -272,13 +273,15 @@ def readouts(student: VGG, teacher: VGG, crops: Crops, pictures: int = 400) -> d
             F, T = narrow.flatten(2)[0].double(), wide[layer].flatten(2)[0].double()
             squares[layer] = squares.get(layer, 0) + F @ F.T
             products[layer] = products.get(layer, 0) + T @ F.T
+            energies[layer] = energies.get(layer, 0) + T.square().sum()
     found = {}
-    for layer, S in squares.items():
-        S = S + 1e-4 * S.diagonal().mean() * torch.eye(len(S), dtype=S.dtype)
-        A = torch.linalg.solve(S, products[layer].T).T
+    for layer, square in squares.items():
+        ridge = 1e-4 * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
+        A = torch.linalg.solve(square + ridge, products[layer].T).T
+        A *= (energies[layer] / (A @ square * A).sum()).sqrt()
         values, vectors = torch.linalg.eigh(A.T @ A)
         root = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
-        found[f"{layer}.readout"] = (len(S) / len(A) * root).float()
+        found[f"{layer}.readout"] = (len(square) / len(A) * root).float()
     return found
 
 

@@ -15,7 +15,7 @@ from impasto.version import __version__
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError
     from impasto.facade import paint, stylize
-    from impasto.images import read, write
+    from impasto.images.files import read, write
     from impasto.network.registry import load_network
     from impasto.settings import Settings
     from impasto.solver import Step
@@ -28,9 +28,9 @@ _HOMES = {
     "Step": "impasto.solver",
     "load_network": "impasto.network.registry",
     "paint": "impasto.facade",
-    "read": "impasto.images",
+    "read": "impasto.images.files",
     "stylize": "impasto.facade",
-    "write": "impasto.images",
+    "write": "impasto.images.files",
 }
 
 

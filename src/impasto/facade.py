@@ -1,8 +1,8 @@
 """The facade: two pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any
 
 import torch
@@ -10,14 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from impasto import images
 from impasto.errors import LimitError, UsageError
+from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG, check_layers
 from impasto.objective import Objective, WholeImage, content_targets, style_targets
 from impasto.settings import Settings, validated
 from impasto.solver import Step, minimise
-from impasto.version import __version__
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
@@ -26,8 +25,9 @@ Picture = str | PathLike[str] | Tensor
 def stylize(content: Picture, style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, step by step.
 
-    Options are the fields of ``Settings`` and ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so
-    far. Pictures are read and the network is loaded at the call, so that whatever is wrong shows at once.
+    Options are the fields of ``Settings`` and ``strength``, by name or as ``settings``. Step 0 is the start; each step
+    holds the picture so far. Pictures are read and the network is loaded at the call, so that whatever is wrong shows
+    at once.
 
     Raises UsageError, InputError, LimitError and WeightsError at the call; DivergedError and LimitError on the way.
     """
@@ -67,25 +67,26 @@ def objective_of(settings: Settings, network: VGG, photograph: Tensor, painting:
 def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
     """The picture at the size of the run: its long side is ``settings.size``."""
     if not isinstance(source, Tensor):
-        return images.read(source, size=settings.size, max_pixels=settings.max_pixels)
+        return read(source, size=settings.size, max_pixels=settings.max_pixels)
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(source.shape)} of {source.dtype}")
     scale = settings.size / max(source.shape[2:])
     return resized(source.float(), round(source.shape[2] * scale), round(source.shape[3] * scale))
 
 
-INITS = {
-    "content": lambda photograph, painting, seed: photograph,
-    "style": lambda photograph, painting, seed: resized(painting, *photograph.shape[2:]),
-    "noise": lambda photograph, painting, seed: white_noise(photograph, seed),
+FIRST_PICTURES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+    "content": lambda photograph, _painting, _seed: photograph,
+    "style": lambda photograph, painting, _seed: resized(painting, *photograph.shape[2:]),
+    "noise": lambda photograph, _painting, seed: white_noise(photograph, seed),
 }
-"""The first picture, by name. A new one is one function here."""
+"""The first picture, by name, from photograph, painting and seed. A new one is one function here and a name in
+``settings.STARTS``."""
 
 
 def first_picture(settings: Settings, photograph: Tensor, painting: Tensor) -> Float[Tensor, "1 3 h w"]:
-    """Where the solver starts, as large as the photograph: one of ``INITS``, or a file stretched to fit."""
-    if settings.init in INITS:
-        return INITS[settings.init](photograph, painting, settings.seed)
+    """Where the solver starts, as large as the photograph: one of ``FIRST_PICTURES``, or a file stretched to fit."""
+    if settings.init in FIRST_PICTURES:
+        return FIRST_PICTURES[settings.init](photograph, painting, settings.seed)
     return resized(picture(settings.init, settings).to(photograph), *photograph.shape[2:])
 
 
@@ -113,23 +114,6 @@ def device_of(name: str) -> torch.device:
     if device is None or not there.get(device.type, False):
         raise UsageError(f"device '{name}' is not there; this machine has: {', '.join(d for d in there if there[d])}")
     return device
-
-
-def files_read(settings: Settings, content: Picture, style: Picture) -> dict[str, str]:
-    """The picture files that a run reads, by what they are for."""
-    inputs = {"content": content, "style": style} | ({} if settings.init in INITS else {"init": settings.init})
-    return {role: fspath(source) for role, source in inputs.items() if not isinstance(source, Tensor)}
-
-
-def recipe(settings: Settings, content: Picture, style: Picture) -> dict[str, Any]:
-    """What it takes to paint the picture again: settings, versions, and digests of the files it is made from."""
-    inputs = files_read(settings, content, style)
-    return {
-        "impasto": __version__,
-        "torch": torch.__version__,
-        "settings": settings.model_dump(mode="json"),
-        "inputs": {role: {"file": name, "sha256": images.digest(name)} for role, name in inputs.items()},
-    }
 
 
 @contextmanager

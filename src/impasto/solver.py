@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from jaxtyping import Float
@@ -78,11 +79,11 @@ def minimise(
     def step(index: int, point: Point) -> Step:
         return Step(index, point.image, point.terms, time.monotonic() - began, evaluations)
 
-    point = evaluate(image.detach().clamp(0, 1))
-    if not point.finite:
+    start = evaluate(image.detach().clamp(0, 1))
+    if not start.finite:
         raise DivergedError("the loss of the first picture is not a number; check the weights and the loss weights")
-    yield step(0, point)
-    for index, point in zip(range(1, steps + 1), SOLVERS[solver](evaluate, point), strict=False):
+    yield step(0, start)
+    for index, point in enumerate(islice(SOLVERS[solver](evaluate, start), steps), 1):
         yield step(index, point)
 
 

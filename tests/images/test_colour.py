@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from impasto.images import read
 from impasto.images.colour import eight_bits, to_srgb
+from impasto.images.files import read
 
 SIDE = 16
 RAMP = np.linspace(0, 65535, SIDE * SIDE).round().astype(np.uint16).reshape(SIDE, SIDE)

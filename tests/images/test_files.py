@@ -27,7 +27,9 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
-from impasto.images import check_output, digest, files, read, read_recipe, write
+from impasto.images import decoding
+from impasto.images.decoding import check_output, digest, read_recipe
+from impasto.images.files import read, write
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -307,7 +309,7 @@ def test_lack_of_memory_is_a_limit(tmp_path, monkeypatch):
     def starve(picture):
         raise MemoryError
 
-    monkeypatch.setattr(files.colour, "to_srgb", starve)
+    monkeypatch.setattr(decoding.colour, "to_srgb", starve)
     with pytest.raises(LimitError, match=r"not enough memory to decode .*x\.png"):
         read(save(tmp_path / "x.png", FOUR))
 
@@ -318,7 +320,7 @@ def test_nothing_but_our_error_on_stderr(tmp_path):
     save(tmp_path / "x.jpg", FOUR, exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x0e\x01\x02\0\xff\0\0\0\0\0")
     code = f"""
         from impasto.errors import InputError
-        from impasto.images import read
+        from impasto.images.files import read
         read({str(tmp_path / "x.jpg")!r})
         try:
             read({str(tmp_path / "x.tif")!r})
@@ -561,7 +563,7 @@ KILLED = """
     import os, random, signal, sys, time
     from pathlib import Path
     import torch
-    from impasto.images import write
+    from impasto.images.files import write
 
     torch.set_num_threads(1)  # OpenMP's threads do not survive a fork
     folder, seen = Path(sys.argv[1]), set()

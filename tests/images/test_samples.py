@@ -3,8 +3,9 @@
 import pytest
 
 from impasto.errors import InputError
-from impasto.images import SAMPLES, digest, read
-from impasto.images.samples import PAINTINGS, path_of
+from impasto.images.decoding import digest
+from impasto.images.files import read
+from impasto.images.samples import PAINTINGS, SAMPLES, path_of
 
 
 @pytest.mark.parametrize("name", SAMPLES)

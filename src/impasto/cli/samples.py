@@ -12,7 +12,7 @@ def samples(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list on stdout.")] = False,
 ) -> None:
     """List the built-in pictures, or write them into a folder. sample:NAME stands for one wherever a file may."""
-    from impasto.images import SAMPLES
+    from impasto.images.samples import SAMPLES
 
     if out is not None:
         write_all(out)
@@ -28,7 +28,7 @@ def write_all(folder: Path) -> None:
     """Copy every sample into ``folder``, made if need be; files that are there already are left alone."""
     from impasto.atomic import atomic
     from impasto.errors import InputError
-    from impasto.images import SAMPLES
+    from impasto.images.samples import SAMPLES
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def write_all(folder: Path) -> None:
 def recipe(picture: Annotated[str, typer.Argument(help="A picture that impasto made.")]) -> None:
     """Print what a picture that impasto made was made from, as JSON: settings, versions, inputs."""
     from impasto.errors import InputError
-    from impasto.images import read_recipe
+    from impasto.images.decoding import read_recipe
 
     found = read_recipe(picture)
     if found is None:

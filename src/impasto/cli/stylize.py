@@ -97,17 +97,24 @@ def stylize(
 
     Ctrl-C keeps the best picture so far.
     """
-    from impasto import facade, images
+    from impasto.images.decoding import check_output, decode
+    from impasto.recipe import files_read, recipe
     from impasto.settings import Settings, validated
 
     given = {name: value for name, value in ctx.params.items() if name in {*Settings.model_fields, "strength"}}
     given |= {"content_layers": layers(content_layers, share=False), "style_layers": layers(style_layers, share=True)}
     settings = validated(**{name: value for name, value in given.items() if value is not None})
     out = out or free_name(content, style)
-    images.check_output(out, facade.files_read(settings, content, style).values())
-    recipe = None if no_recipe else facade.recipe(settings, content, style)
+    pictures = files_read(settings, content, style).values()
+    check_output(out, pictures)
+    for picture in pictures:  # before torch, which takes seconds to import
+        decode(picture, size=settings.size, max_pixels=settings.max_pixels)
+    about = None if no_recipe else recipe(settings, content, style)
+
+    from impasto import facade
+
     with reporter(settings.steps, as_json=as_json, quiet=quiet) as report:
-        run(facade.stylize(content, style, settings), Saver(out, recipe, report), save_every)
+        run(facade.stylize(content, style, settings), Saver(out, about, report), save_every)
 
 
 @dataclass(frozen=True)
@@ -119,10 +126,10 @@ class Saver:
     report: Reporter
 
     def __call__(self, step: "Step", path: Path | None = None) -> None:
-        from impasto import images
+        from impasto.images.files import write
 
         recipe = self.recipe and {**self.recipe, "step": step.index, "evaluations": step.evaluations}
-        images.write(step.image, path or self.out, recipe=recipe)
+        write(step.image, path or self.out, recipe=recipe)
         self.report.saved(str(path or self.out), step)
 
     def numbered(self, step: "Step") -> None:

@@ -30,11 +30,12 @@ def fetch(name: Annotated[str, typer.Argument(help="The network, as in impasto w
     """Download a network's weights into the cache, unless they are there and sound."""
     from impasto.errors import WeightsError
     from impasto.network import registry
+    from impasto.network.weights import read_weights
 
     held = registry.where(name)
     if held is not None:
         try:
-            registry.read_weights(held)
+            read_weights(held)
             print(held)
             return
         except WeightsError:
@@ -53,13 +54,14 @@ def verify(
     """Check that weights are what they were when they were written."""
     from impasto.errors import WeightsError
     from impasto.network import registry
+    from impasto.network.weights import read_weights
 
     chosen = names or [name for name in registry.NETWORKS if registry.where(name)]
     for name in chosen:
         path = registry.where(name) if name in registry.NETWORKS else Path(name)
         if path is None:
             raise WeightsError(f"the weights of {name} are not there: impasto weights fetch {name}")
-        loaded = registry.read_weights(path)
+        loaded = read_weights(path)
         print(f"{path}: sound, {len(loaded.layers)} convolutions to {loaded.layers[-1]}, digest {loaded.digest[:16]}")
 
 

@@ -1,87 +1,32 @@
 """Picture files in and out. In memory a picture is always a tensor ``(1, 3, H, W)``, float32, sRGB in [0, 1]."""
 
 import errno
-import hashlib
 import io
 import json
-import logging
 import os
-import stat
-import threading
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.ExifTags import Base
 from torch import Tensor
 
 from impasto.atomic import atomic
-from impasto.errors import ImpastoError, InputError, LimitError, UsageError
-from impasto.images import colour, samples
+from impasto.errors import InputError, LimitError, UsageError
+from impasto.images.decoding import MAX_PIXELS, SOFTWARE, decode, writer_of
 
-MIN_SIDE = 16
-"""px. The network's four poolings halve a picture four times; below this nothing would be left of it."""
-
-MAX_PIXELS = 100_000_000
-"""What a header may announce, in pixels, unless the caller allows more."""
-
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
-"""What is read: pictures that a library decodes. Nothing that runs a program (EPS) or that has no signature (TGA)."""
-
-WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
-    ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-    ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-}
-"""What is written: Pillow's format and options for each suffix."""
-
-SOFTWARE = "impasto"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each EXIF orientation."""
-
-_pillow_lock = threading.Lock()
-
-# Both libraries log complaints about odd files. Without any handler Python would print those on stderr; an application
-# that sets up logging still gets them.
-for _library in ("PIL", "tifffile"):
-    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 def read(
     source: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Float[Tensor, "1 3 h w"]:
-    """The picture in a file, or a built-in one (``sample:NAME``), upright and in sRGB, ``(1, 3, H, W)`` in [0, 1].
-
-    ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own. Of an
-    animation this is the first frame; transparency is laid over white.
-
-    Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
-    ``max_pixels``, by its header or after resizing, and for lack of memory.
-    """
-    path = _locate(source)
-    with _opened(path) as file, _decoding(path, max_pixels):
-        picture = _decode(file, path, size, max_pixels)
-        planes = np.stack([np.asarray(band) for band in picture.split()])  # (3, H, W), 0–255
-        return torch.from_numpy(np.divide(planes, 255, dtype=np.float32))[None]
+    """The picture in a file, or a built-in one (``sample:NAME``), as an image. See ``decode`` for the rest."""
+    planes = decode(source, size=size, max_pixels=max_pixels).transpose(2, 0, 1)
+    return torch.from_numpy(np.divide(planes, 255, dtype=np.float32, order="C"))[None]
 
 
 def write(image: Tensor, path: str | os.PathLike[str], *, recipe: Mapping[str, object] | None = None) -> None:
@@ -104,182 +49,8 @@ def write(image: Tensor, path: str | os.PathLike[str], *, recipe: Mapping[str, o
         raise InputError(f"'{path}' cannot be written ({error.strerror}): save elsewhere") from error
 
 
-def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
-    """Find out before a long run whether ``write`` can save to ``path`` without touching any of ``inputs``.
-
-    Raises UsageError for a suffix that is not written, a folder, or one of the inputs (under any name: links count);
-    InputError for a folder that does not exist or may not be written to.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise UsageError(f"'{path}' is a folder: name a file in it")
-    _writer(path)
-    for source in map(_locate, inputs):
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"'{path}' is the same file as the input '{source}': name another, inputs stay unchanged")
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
-        raise InputError(f"the folder of '{path}' does not exist: create it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"the folder of '{path}' may not be written to: save elsewhere")
-
-
-def read_recipe(source: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
-    """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
-    path = _locate(source)
-    with _opened(path) as file, _decoding(path, max_pixels):
-        exif = _exif(_identify(file, path, max_pixels))
-    if exif.get(Base.Software) != SOFTWARE:
-        return None
-    try:
-        recipe = json.loads(exif.get(Base.ImageDescription, ""))
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return recipe if isinstance(recipe, dict) else None
-
-
-def digest(source: str | os.PathLike[str]) -> str:
-    """SHA-256 of the file's bytes, in hexadecimal. Raises InputError where it cannot be read."""
-    with _opened(_locate(source)) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _locate(source: str | os.PathLike[str]) -> Path:
-    name = os.fspath(source)
-    return samples.path_of(name) if name.startswith(samples.PREFIX) else Path(name)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
-    """An ordinary, non-empty file, open for reading. Raises InputError saying what else it is."""
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"'{path}' is a folder: name a picture in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"'{path}' is a pipe or a device: save the picture to a file first")
-        if status.st_size == 0:
-            raise InputError(f"'{path}' is empty (0 bytes): copy or download it again")
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError(f"'{path}' does not exist: check its name and folder") from error
-    except PermissionError as error:
-        raise InputError(f"'{path}' may not be read (permission denied): ask its owner, or copy it") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be opened ({error}): check its name") from error
-    with file:
-        yield file
-
-
-@contextmanager
-def _decoding(path: Path, max_pixels: int) -> Iterator[None]:
-    """What goes wrong in a decoder becomes an ImpastoError about ``path``. (libtiff still puts lines on stderr.)"""
-    try:
-        with _pillow_lock, _patient_pillow(max_pixels):
-            yield
-    except ImpastoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, max_pixels) from error
-    except MemoryError as error:
-        raise LimitError(f"not enough memory to decode '{path}': shrink it first") from error
-    except UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
-        raise InputError(f"'{path}' is damaged, or not a picture ({kinds}): save it again as PNG") from error
-    except Exception as error:  # malformed bytes bring nearly every exception there is out of the decoders
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"'{path}' cannot be decoded ({reason}): get an undamaged copy, or save it again as an 8-bit PNG"
-        ) from error
-
-
-@contextmanager
-def _patient_pillow(max_pixels: int) -> Iterator[None]:
-    """Pillow without warnings and without a pixel limit below ours. Only under the lock.
-
-    Both are global to the process, so they are held for one picture and put back. The limit is only ever raised, and
-    only to what the caller allows: somebody else's thread is never refused a picture, nor left without any limit.
-    """
-    limit = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            Image.MAX_IMAGE_PIXELS = None if limit is None else max(limit, max_pixels)
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-
-
-def _decode(file: BinaryIO, path: Path, size: int | None, max_pixels: int) -> Image.Image:
-    """The picture in mode "RGB", upright, its long side ``size`` px. JPEG is decoded no larger than it takes."""
-    picture = _identify(file, path, max_pixels)
-    target = _fit(picture.size, size)
-    _admit(target, path, max_pixels)
-    draft = picture.draft(None, (3 * target[0], 3 * target[1]))
-    box = draft[1] if draft else None
-    picture.load()
-    srgb = colour.to_srgb(picture)
-    if srgb.size != target:
-        srgb = srgb.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
-    # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
-    transpose = UPRIGHT.get(_exif(picture).get(Base.Orientation, 1))
-    return srgb if transpose is None else srgb.transpose(transpose)
-
-
-def _identify(file: BinaryIO, path: Path, max_pixels: int) -> Image.Image:
-    def admit(size: tuple[int, int]) -> None:
-        _admit(size, path, max_pixels)
-
-    try:
-        picture: Image.Image = Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError:
-        file.seek(0)
-        if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            raise
-        return colour.deep_tiff(file, admit)
-    admit(picture.size)
-    return colour.deep_tiff(file, admit) if colour.pillow_misreads(picture) else picture
-
-
-def _admit(size: tuple[int, int], path: Path, max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise _too_large(path, max_pixels, f" at {width} x {height} px")
-    if min(size) < MIN_SIDE:
-        raise InputError(
-            f"'{path}' is too small at {width} x {height} px: the network's four poolings need at least {MIN_SIDE} px "
-            "on each side"
-        )
-
-
-def _too_large(path: Path, max_pixels: int, at: str = "") -> LimitError:
-    return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise --max-pixels")
-
-
-def _fit(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    if long_side is None:
-        return size
-    scale = long_side / max(size)
-    return round(size[0] * scale), round(size[1] * scale)
-
-
-def _exif(picture: Image.Image) -> dict[int, Any]:
-    """EXIF tags by their number: none where the block is broken, which is no reason to refuse good pixels."""
-    try:
-        return dict(picture.getexif())
-    except Exception:
-        return {}
-
-
-def _writer(path: Path) -> tuple[str, dict[str, Any]]:
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise UsageError(f"'{path}' does not say what kind of picture to save: end it with {', '.join(WRITERS)}")
-    return writer
-
-
 def _encode(image: Tensor, path: Path, recipe: Mapping[str, object] | None) -> bytes:
-    kind, options = _writer(path)
+    kind, options = writer_of(path)
     if not (image.is_floating_point() and image.ndim == 4 and image.shape[:2] == (1, 3)):
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(image.shape)} of {image.dtype}")
     if not torch.isfinite(image).all():

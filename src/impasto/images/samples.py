@@ -1,15 +1,14 @@
 """Pictures to try things with: photographs that come with scikit-image, paintings drawn for this package."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
-
-import skimage
 
 from impasto.errors import InputError
 
 PREFIX = "sample:"
-PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+PHOTOGRAPHS = Path(str(files("skimage"))) / "data"
 PAINTINGS = Path(__file__).parent / "paintings"
 
 

@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from impasto import images
 from impasto.atomic import atomic
 from impasto.errors import UsageError, WeightsError
+from impasto.images.files import read
+from impasto.images.samples import SAMPLES
 from impasto.network.normalise import mean_activations, normalised
 from impasto.network.vgg import CAFFE, TORCHVISION, VGG, Preprocessing
 from impasto.network.weights import Weights, read_weights, save_weights
@@ -191,8 +192,8 @@ def measured(loaded: Weights) -> dict[str, Tensor]:
     if memory.exists():
         with suppress(SafetensorError):
             return load_file(memory)
-    photographs = [name for name, sample in images.SAMPLES.items() if sample.kind == "photograph"]
-    pictures = (images.read(f"sample:{name}", size=512) for name in photographs)
+    photographs = [name for name, sample in SAMPLES.items() if sample.kind == "photograph"]
+    pictures = (read(f"sample:{name}", size=512) for name in photographs)
     means = mean_activations(VGG(loaded.tensors, loaded.preprocessing), pictures)
     with atomic(memory) as file:
         file.write(save(means))

@@ -109,12 +109,11 @@ class VGG(nn.Module):
 
     def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
-        features = {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
-        readouts = dict(self.named_buffers())
-        return {
-            layer: readouts[f"readout_{layer}"] @ F if f"readout_{layer}" in readouts else F
-            for layer, F in features.items()
-        }
+        return {layer: self._read(layer, x.flatten(2).squeeze(0)) for layer, x in self(image, layers).items()}
+
+    def _read(self, layer: str, F: Float[Tensor, "N M"]) -> Float[Tensor, "N M"]:
+        R: Tensor | None = getattr(self, f"readout_{layer}", None)
+        return F if R is None else R @ F
 
     def weights(self) -> dict[str, Tensor]:
         """The convolutions this network was made from, under the same names."""

@@ -52,7 +52,7 @@ def read_weights(path: Path) -> Weights:
     not a chain of VGG's shape.
     """
     try:
-        tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else (_read_pickle(path), {})
+        tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
         means = {layer: tensors[f"{layer}.mean"].float() for layer in LAYERS if f"{layer}.mean" in tensors}
         stated = metadata.pop("impasto.digest", None)
         if stated is not None and stated != digest_of(tensors):
@@ -100,17 +100,17 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, dict(file.metadata() or {})
 
 
-def _read_pickle(path: Path) -> dict[str, Tensor]:
+def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError("it is not a plain file of tensors (it may hold code, which is never run)") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError("it does not hold a dictionary of tensors")
-    return loaded
+    return dict(loaded), {}
 
 
 def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
