@@ -100,7 +100,8 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, dict(file.metadata() or {})
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return tensors, dict(file.metadata() or {})
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
