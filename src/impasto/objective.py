@@ -6,7 +6,7 @@ L_style(a, x)    = Σ_l w_l E_l                                                 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ Terms = dict[str, float]
 """The named terms of the loss, weighted: the loss is their sum."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """Anything that can be minimised over an image."""
 

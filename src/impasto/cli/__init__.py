@@ -7,11 +7,10 @@ import signal
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from impasto.cli import console, samples, stylize, weights
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, InputError
 from impasto.version import __version__
 
 INTERRUPTED = 130
@@ -55,15 +54,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _code_of(arguments: list[str] | None) -> int:
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        app(arguments)
     except ImpastoError as error:
         console.complain(str(error))
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except OSError as error:
+        if error.filename is None:
+            raise
+        console.complain(f"'{error.filename}' cannot be used ({error.strerror}): choose another file or folder")
+        return InputError.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except SystemExit as end:  # typer's, which has said what is wrong with the arguments
+        code = int(end.code or 0)
+    if code == INTERRUPTED:
         console.complain("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        return 1
+    return code

@@ -4,12 +4,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from impasto.solver import Step
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Somebody to tell how a run goes."""
 
@@ -82,7 +83,7 @@ def bar() -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True, soft_wrap=True, highlight=False))
+    return Progress(*columns, console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False))
 
 
 def _numbers(step: "Step") -> dict[str, Any]:

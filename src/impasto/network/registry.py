@@ -7,7 +7,8 @@ the user's cache (``IMPASTO_CACHE`` moves it). A new network is one entry in ``N
 import hashlib
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,8 @@ def fetch(name: str, progress: Any = False) -> Path:
     if source.url is None:
         raise UsageError(f"'{name}' is built in: there is nothing to fetch")
     instead = f"get the file by other means and run: impasto weights import FILE --network {name}"
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache()) as folder:
-        download = Path(folder) / Path(source.url).name
+    with _room() as folder:
+        download = folder / Path(source.url).name
         try:
             pooch.HTTPDownloader(progressbar=progress, timeout=30)(source.url, str(download), None)
         except (OSError, ValueError) as error:
@@ -138,6 +139,17 @@ def fetch(name: str, progress: Any = False) -> Path:
                 f"incomplete or not the pinned one; try again, or {instead}"
             )
         return import_weights(download, name)
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """A folder in the cache that is gone afterwards. Raises WeightsError where nothing can be written there."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache())
+    except OSError as error:
+        raise WeightsError(f"{cache()}: cannot be written to ({error.strerror}); set IMPASTO_CACHE") from error
+    with folder as path:
+        yield Path(path)
 
 
 def import_weights(file: Path, name: str) -> Path:
@@ -190,11 +202,11 @@ def measured(loaded: Weights) -> dict[str, Tensor]:
     assert loaded.preprocessing is not None
     memory = cache() / f"means-{loaded.digest[:16]}.safetensors"
     if memory.exists():
-        with suppress(SafetensorError):
+        with suppress(SafetensorError, OSError):
             return load_file(memory)
     photographs = [name for name, sample in SAMPLES.items() if sample.kind == "photograph"]
     pictures = (read(f"sample:{name}", size=512) for name in photographs)
     means = mean_activations(VGG(loaded.tensors, loaded.preprocessing), pictures)
-    with atomic(memory) as file:
+    with suppress(OSError), atomic(memory) as file:  # not to remember them only costs the measuring again
         file.write(save(means))
     return means

@@ -6,7 +6,7 @@ activations where they were measured. Files of other projects (torchvision's nam
 
 import hashlib
 import json
-import pickle
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,20 +53,23 @@ def read_weights(path: Path) -> Weights:
     """
     try:
         tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
-        means = {layer: tensors[f"{layer}.mean"].float() for layer in LAYERS if f"{layer}.mean" in tensors}
         stated = metadata.pop("impasto.digest", None)
         if stated is not None and stated != digest_of(tensors):
             raise WeightsError("its tensors are not those it was written with: the file is damaged")
         convolutions = _by_layer(tensors)
         check_chain(convolutions)
+        means = _means(tensors, convolutions)
         described = metadata.pop("impasto.preprocessing", None)
         preprocessing = _preprocessing(described) if described else None
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such file") from error
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, WeightsError) as error:
-        raise WeightsError(f"{path}: cannot be used as weights: {str(error).splitlines()[0]}") from error
+        raise WeightsError(f"{path}: there is no such file; check its name and folder") from error
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError, WeightsError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{path}: cannot be used as weights: {reason}; get it anew (impasto weights fetch, for a network's own)"
+        ) from error
     normalised = metadata.pop("impasto.normalised", "no") == "yes"
-    return Weights(convolutions, preprocessing, normalised, means or None, metadata)
+    return Weights(convolutions, preprocessing, normalised, means, metadata)
 
 
 def save_weights(path: Path, weights: Weights, dtype: torch.dtype = torch.float32) -> None:
@@ -107,9 +110,11 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError("it is not a plain file of tensors (it may hold code, which is never run)") from error
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+    except Exception as error:  # malformed bytes bring nearly every exception there is out of the unpickler
+        raise WeightsError("it is not a whole, plain file of tensors (code in it is never run)") from error
+    if not isinstance(loaded, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
+    ):
         raise WeightsError("it does not hold a dictionary of tensors")
     return dict(loaded), {}
 
@@ -128,6 +133,22 @@ def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def _means(tensors: Mapping[str, Tensor], convolutions: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """One mean for every filter of every layer, or None where there are none at all."""
+    layers = layers_of(convolutions)
+    means = {layer: tensors[f"{layer}.mean"].float() for layer in layers if f"{layer}.mean" in tensors}
+    for layer in layers if means else ():
+        if layer not in means or means[layer].shape != convolutions[f"{layer}.bias"].shape:
+            raise WeightsError(f"{layer} does not have one mean activation for each filter")
+    return means or None
+
+
 def _preprocessing(text: str) -> Preprocessing:
+    """Raises ValueError, TypeError or KeyError where the text does not describe a preprocessing."""
     stated = json.loads(text)
-    return Preprocessing(stated["channels"], stated["scale"], tuple(stated["mean"]), tuple(stated["std"]))
+    (r, g, b), (s, t, u) = (map(float, stated[key]) for key in ("mean", "std"))
+    found = Preprocessing(stated["channels"], float(stated["scale"]), (r, g, b), (s, t, u))
+    numbers = (found.scale, *found.mean, *found.std)
+    if found.channels not in ("RGB", "BGR") or 0 in found.std or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"its preprocessing makes no sense: {text}")
+    return found

@@ -1,0 +1,91 @@
+"""The paper's equations against plain loops over their indices in float64, and their gradients against differences."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impasto.losses import content_loss, gram, style_loss, total_variation
+
+shapes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
+
+
+def matrices(N: int, M: int, M_a: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(N, M)), rng.normal(size=(N, M_a))
+
+
+def gram_by_hand(F: np.ndarray) -> np.ndarray:
+    N, M = F.shape
+    return np.array([[sum(F[i, k] * F[j, k] for k in range(M)) for j in range(N)] for i in range(N)])
+
+
+@given(shapes)
+def test_content_loss_is_equation_1(shape):
+    F, P = matrices(shape[0], shape[1], shape[1], shape[3])
+    by_hand = 0.5 * sum((F[i, j] - P[i, j]) ** 2 for i in range(F.shape[0]) for j in range(F.shape[1]))
+    assert content_loss(torch.tensor(F), torch.tensor(P)).item() == pytest.approx(by_hand, rel=1e-12)
+
+
+@given(shapes)
+def test_gram_is_equation_3(shape):
+    F, _ = matrices(*shape)
+    np.testing.assert_allclose(gram(torch.tensor(F)).numpy(), gram_by_hand(F), rtol=1e-12, atol=1e-12)
+
+
+@given(shapes)
+def test_style_loss_is_equation_4(shape):
+    N, M = shape[:2]
+    F, S = matrices(N, M, M, shape[3])
+    G, A = gram_by_hand(F), gram_by_hand(S)
+    by_hand = sum((G[i, j] - A[i, j]) ** 2 for i in range(N) for j in range(N)) / (4 * N**2 * M**2)
+    computed = style_loss(gram(torch.tensor(F)), gram(torch.tensor(S)), M, M)
+    assert computed.item() == pytest.approx(by_hand, rel=1e-10)
+
+
+@given(shapes, st.integers(2, 4))
+def test_a_painting_of_another_size_counts_by_what_it_shows(shape, times):
+    """The same statistics spread over a larger painting are the same target."""
+    N, M, _, seed = shape
+    F, S = matrices(N, M, M, seed)
+    larger = np.tile(S, (1, times))
+    one = style_loss(gram(torch.tensor(F)), gram(torch.tensor(S)), M, M)
+    other = style_loss(gram(torch.tensor(F)), gram(torch.tensor(larger)), M, times * M)
+    torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_total_variation_sums_squared_differences_of_neighbours(h, w, seed):
+    x = np.random.default_rng(seed).random((1, 3, h, w))
+    down = sum((x[0, c, i + 1, j] - x[0, c, i, j]) ** 2 for c in range(3) for i in range(h - 1) for j in range(w))
+    right = sum((x[0, c, i, j + 1] - x[0, c, i, j]) ** 2 for c in range(3) for i in range(h) for j in range(w - 1))
+    assert total_variation(torch.tensor(x)).item() == pytest.approx(down + right, rel=1e-12, abs=1e-12)
+
+
+def test_gradients_equal_finite_differences():
+    rng = np.random.default_rng(0)
+    F = torch.tensor(rng.normal(size=(4, 7)), requires_grad=True)
+    P = torch.tensor(rng.normal(size=(4, 7)))
+    x = torch.tensor(rng.random((1, 3, 4, 5)), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda F: content_loss(F, P), F)
+    assert torch.autograd.gradcheck(lambda F: style_loss(gram(F), gram(P), 7, 7), F)
+    assert torch.autograd.gradcheck(total_variation, x)
+
+
+def test_the_style_gradient_is_equation_6():
+    """∂E_l/∂F = 1 / (N² M²) (Fᵀ (G − A))ᵀ, which the paper states for F > 0."""
+    rng = np.random.default_rng(1)
+    F = torch.tensor(rng.random((3, 8)), requires_grad=True)
+    A = gram(torch.tensor(rng.random((3, 8))))
+    (found,) = torch.autograd.grad(style_loss(gram(F), A, 8, 8), F)
+    F = F.detach()
+    torch.testing.assert_close(found, (F.T @ (gram(F) - A)).T / (3**2 * 8**2))
+
+
+def test_the_content_gradient_is_equation_2():
+    """∂L_content/∂F = F − P for F > 0."""
+    rng = np.random.default_rng(2)
+    F, P = torch.tensor(rng.random((3, 8)), requires_grad=True), torch.tensor(rng.random((3, 8)))
+    (found,) = torch.autograd.grad(content_loss(F, P), F)
+    torch.testing.assert_close(found, F.detach() - P)

@@ -1,0 +1,118 @@
+"""The whole objective against an independent float64 implementation of the paper's equations 5 and 7."""
+
+import numpy as np
+import pytest
+import torch
+from nets import reference_activations, tiny_network
+from torch.nn import functional as nnf
+
+from impasto.network.vgg import VGG
+from impasto.objective import WholeImage, content_targets, style_targets
+
+CONTENT = {"conv4_2": 1.0, "conv2_2": 0.5}
+STYLE = {"conv1_1": 0.5, "conv2_1": 0.3, "conv3_1": 0.1, "conv5_1": 0.1}
+
+
+def picture(height: int, width: int, seed: int) -> torch.Tensor:
+    return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def objective(network: VGG, photograph: torch.Tensor, painting: torch.Tensor, **changes: object) -> WholeImage:
+    arguments = {
+        "network": network,
+        "content": content_targets(network, photograph, CONTENT),
+        "style": style_targets(network, painting, STYLE),
+        "content_layers": CONTENT,
+        "style_layers": STYLE,
+        "content_weight": 2.0,
+        "style_weight": 300.0,
+        "tv_weight": 0.7,
+    }
+    return WholeImage(**{**arguments, **changes})
+
+
+def by_hand(network: VGG, x: np.ndarray, p: np.ndarray, a: np.ndarray) -> dict[str, float]:
+    """The weighted terms in NumPy, from the reference network in ``nets``."""
+    F, P, S = (reference_activations(network, image) for image in (x, p, a))
+    h, w = x.shape[2:]
+    content = sum(0.5 * weight * np.sum((F[l] - P[l]) ** 2) for l, weight in CONTENT.items())
+    style = 0.0
+    for l, weight in STYLE.items():
+        f, s = (np.reshape(y, (y.shape[0], -1)) for y in (F[l], S[l]))
+        G, A = f @ f.T / f.shape[1], s @ s.T / s.shape[1]
+        style += weight * np.sum((G - A) ** 2) / (4 * f.shape[0] ** 2)
+    variation = np.sum(np.diff(x, axis=2) ** 2) + np.sum(np.diff(x, axis=3) ** 2)
+    size = 512**2 / (h * w)
+    return {"content": 2.0 * size * content, "style": 300.0 * style, "tv": 0.7 * size * variation}
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("readouts", [False, True])
+def test_terms_equal_the_papers_formulas(pooling, readouts):
+    network = tiny_network(pooling=pooling, readouts=readouts).double()
+    x, p, a = picture(33, 40, 0), picture(33, 40, 1), picture(48, 32, 2)
+    terms, _ = objective(network, p, a).value_and_gradient(x)
+    expected = by_hand(network, x.numpy(), p.numpy(), a.numpy())
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        assert terms[name] == pytest.approx(value, rel=1e-9), name
+
+
+def test_float32_keeps_five_digits():
+    network = tiny_network()
+    x, p, a = (picture(48, 40, seed).float() for seed in range(3))
+    terms, _ = objective(network, p, a).value_and_gradient(x)
+    expected = by_hand(tiny_network(), *(image.double().numpy() for image in (x, p, a)))
+    for name, value in expected.items():
+        assert terms[name] == pytest.approx(value, rel=1e-5), name
+
+
+def test_the_gradient_equals_finite_differences():
+    network = tiny_network().double()
+    x = picture(20, 18, 3)
+    target = objective(network, picture(20, 18, 4), picture(32, 32, 5))
+    _, gradient = target.value_and_gradient(x)
+    for direction_seed in range(5):
+        direction = picture(20, 18, 10 + direction_seed) - 0.5
+        h = 1e-6
+        ahead, behind = (sum(target.value_and_gradient(x + s * h * direction)[0].values()) for s in (1, -1))
+        slope = float((gradient * direction).sum())
+        assert slope == pytest.approx((ahead - behind) / (2 * h), rel=1e-5)
+
+
+def test_the_content_term_does_not_depend_on_the_size():
+    """A picture of flat blocks, enlarged, keeps its features away from edges, and so its content term per area."""
+    network = tiny_network().double()
+    F = picture(1, 1, 6).expand(1, 3, 256, 256)
+    P = picture(1, 1, 7).expand(1, 3, 256, 256)
+    small, large = ({"content_weight": 1.0, "style_weight": 0.0, "tv_weight": 0.0} for _ in range(2))
+    one = objective(network, P, P, **small).value_and_gradient(F.contiguous())[0]["content"]
+    doubled = nnf.interpolate(F, scale_factor=2), nnf.interpolate(P, scale_factor=2)
+    two = objective(network, doubled[1], doubled[1], **large).value_and_gradient(doubled[0])[0]["content"]
+    assert two == pytest.approx(one, rel=0.1)  # the zero padding at the edges counts less in the larger one
+
+
+def test_at_512_px_the_content_term_is_the_papers():
+    network = tiny_network(deepest="conv1_1")
+    x, p = (picture(512, 512, seed).float() for seed in range(2))
+    F, P = (network.features(image, ["conv1_1"])["conv1_1"].double() for image in (x, p))
+    target = WholeImage(network, content_targets(network, p, ["conv1_1"]), {}, {"conv1_1": 1.0}, {}, 1.0, 0.0)
+    assert target.value_and_gradient(x)[0]["content"] == pytest.approx(0.5 * float((F - P).square().sum()), rel=1e-5)
+
+
+def test_terms_of_weight_zero_are_left_out():
+    network = tiny_network()
+    x = picture(32, 32, 0).float()
+    nothing = objective(network, x, x, content_weight=0.0, style_weight=0.0, tv_weight=0.0)
+    terms, gradient = nothing.value_and_gradient(x)
+    assert terms == {}
+    assert not gradient.any()
+    assert set(objective(network, x, x, content_weight=0.0, tv_weight=0.0).value_and_gradient(x)[0]) == {"style"}
+
+
+def test_the_photograph_itself_has_no_content_loss_and_the_painting_no_style_loss():
+    network = tiny_network()
+    p, a = picture(32, 32, 0).float(), picture(32, 32, 1).float()
+    target = objective(network, p, a)
+    assert target.value_and_gradient(p)[0]["content"] == 0
+    assert target.value_and_gradient(a)[0]["style"] == pytest.approx(0, abs=1e-9)

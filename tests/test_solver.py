@@ -1,0 +1,141 @@
+"""Solvers on problems with known answers."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from impasto.errors import DivergedError
+from impasto.solver import SOLVERS, Point, minimise, wolfe_search
+
+SHAPE = (1, 3, 4, 5)
+
+
+def noise(seed: int) -> torch.Tensor:
+    return torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Quadratic:
+    """½ (x − target)ᵀ D (x − target) with a diagonal D of a given condition number."""
+
+    def __init__(self, target: torch.Tensor, condition: float = 1e3) -> None:
+        self.target = target
+        self.scales = torch.logspace(0, math.log10(condition), target.numel(), dtype=target.dtype).view(SHAPE)
+
+    def value_and_gradient(self, image: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
+        difference = image - self.target
+        return {"value": float(0.5 * (self.scales * difference**2).sum())}, self.scales * difference
+
+
+class Rosenbrock:
+    """A curved valley whose floor ends at 0.5 everywhere (Nocedal and Wright, exercise 2.1, moved into [0, 1])."""
+
+    def value_and_gradient(self, image: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
+        x = (2 * image).detach().requires_grad_(True)
+        flat = x.flatten()
+        valley, floor = 100 * (flat[1::2] - flat[::2] ** 2).square().sum(), (1 - flat[::2]).square().sum()
+        (gradient,) = torch.autograd.grad(valley + floor, x)
+        return {"valley": float(valley.detach()), "floor": float(floor.detach())}, 2 * gradient
+
+
+class Broken:
+    """Not a number from the n-th evaluation on, or where ``where`` says so."""
+
+    def __init__(self, inner: Quadratic, after: int) -> None:
+        self.inner, self.left = inner, after
+
+    def value_and_gradient(self, image: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
+        self.left -= 1
+        terms, gradient = self.inner.value_and_gradient(image)
+        return ({"value": math.nan}, gradient) if self.left < 0 else (terms, gradient)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_finds_the_minimum_of_a_quadratic(solver):
+    steps = list(minimise(Quadratic(noise(1), 10), noise(2), 600, solver))
+    torch.testing.assert_close(steps[-1].image, noise(1), rtol=0, atol=5e-3)
+
+
+def test_lbfgs_solves_an_ill_conditioned_quadratic():
+    steps = list(minimise(Quadratic(noise(1), 1e4), noise(2), 150))
+    assert steps[-1].loss < 1e-5 * steps[0].loss  # steepest descent leaves 0.9 of it
+
+
+def test_lbfgs_solves_rosenbrock():
+    steps = list(minimise(Rosenbrock(), noise(3), 200))
+    torch.testing.assert_close(steps[-1].image, torch.full(SHAPE, 0.5, dtype=torch.float64), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.floats(1, 1e4), st.sampled_from(sorted(SOLVERS)))
+def test_pictures_stay_pictures_and_reach_the_nearest_one(seed, condition, solver):
+    """A minimum outside [0, 1]: with a diagonal Hessian the constrained minimum is the clipped one."""
+    target = 3 * noise(seed) - 1
+    steps = list(minimise(Quadratic(target, condition), noise(seed + 1), 300, solver))
+    assert all(((step.image >= 0) & (step.image <= 1)).all() for step in steps)
+    if solver == "lbfgs":
+        torch.testing.assert_close(steps[-1].image, target.clamp(0, 1), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_lbfgs_never_raises_the_loss(seed):
+    losses = [step.loss for step in minimise(Rosenbrock(), noise(seed), 40)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_steps_count_and_their_images_are_never_changed():
+    kept, copies = [], []
+    for step in minimise(Quadratic(noise(1)), noise(2), 10):
+        kept.append(step)
+        copies.append(step.image.clone())
+    assert [step.index for step in kept] == list(range(len(kept)))
+    assert kept[0].evaluations == 1
+    assert all(earlier.evaluations < later.evaluations for earlier, later in zip(kept, kept[1:], strict=False))
+    assert all(torch.equal(step.image, copy) for step, copy in zip(kept, copies, strict=True))
+    torch.testing.assert_close(kept[0].image, noise(2))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_terms_are_those_of_the_image(solver):
+    problem = Rosenbrock()
+    for step in minimise(problem, noise(4), 5, solver):
+        assert step.terms == problem.value_and_gradient(step.image)[0]
+        assert step.loss == pytest.approx(sum(step.terms.values()))
+
+
+def test_lbfgs_ends_where_nothing_lowers_the_loss():
+    steps = list(minimise(Quadratic(noise(1)), noise(1), 50))
+    assert len(steps) < 5
+    assert steps[-1].loss == 0
+
+
+def test_zero_steps_give_the_start():
+    assert [step.index for step in minimise(Quadratic(noise(1)), noise(2), 0)] == [0]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_start_that_is_not_a_number_diverges(solver):
+    with pytest.raises(DivergedError):
+        list(minimise(Broken(Quadratic(noise(1)), 0), noise(2), 5, solver))
+
+
+def test_adam_says_when_it_diverges_and_lbfgs_stops_at_its_best():
+    with pytest.raises(DivergedError, match="--solver lbfgs"):
+        list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "adam"))
+    steps = list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "lbfgs"))
+    assert math.isfinite(steps[-1].loss)
+
+
+def test_the_line_search_backs_off_from_where_there_are_no_numbers():
+    def evaluate(x: torch.Tensor) -> Point:
+        loss = float((x - 0.1).square().sum()) if float(x.max()) < 0.6 else math.nan
+        return Point(x, {"value": loss}, 2 * (x - 0.1))
+
+    start = evaluate(torch.full(SHAPE, 0.5))
+    found = wolfe_search(evaluate, start, torch.full(SHAPE, 8.0) * -0.1 + 0.0)
+    assert found is not None
+    assert found.loss < start.loss
+    assert wolfe_search(evaluate, start, torch.full(SHAPE, 1.0)) is None
