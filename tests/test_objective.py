@@ -35,10 +35,10 @@ def by_hand(network: VGG, x: np.ndarray, p: np.ndarray, a: np.ndarray) -> dict[s
     """The weighted terms in NumPy, from the reference network in ``nets``."""
     F, P, S = (reference_activations(network, image) for image in (x, p, a))
     h, w = x.shape[2:]
-    content = sum(0.5 * weight * np.sum((F[l] - P[l]) ** 2) for l, weight in CONTENT.items())
+    content = sum(0.5 * weight * np.sum((F[layer] - P[layer]) ** 2) for layer, weight in CONTENT.items())
     style = 0.0
-    for l, weight in STYLE.items():
-        f, s = (np.reshape(y, (y.shape[0], -1)) for y in (F[l], S[l]))
+    for layer, weight in STYLE.items():
+        f, s = (np.reshape(y, (y.shape[0], -1)) for y in (F[layer], S[layer]))
         G, A = f @ f.T / f.shape[1], s @ s.T / s.shape[1]
         style += weight * np.sum((G - A) ** 2) / (4 * f.shape[0] ** 2)
     variation = np.sum(np.diff(x, axis=2) ** 2) + np.sum(np.diff(x, axis=3) ** 2)

@@ -1,6 +1,7 @@
 """Solvers on problems with known answers."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_steps_count_and_their_images_are_never_changed():
         copies.append(step.image.clone())
     assert [step.index for step in kept] == list(range(len(kept)))
     assert kept[0].evaluations == 1
-    assert all(earlier.evaluations < later.evaluations for earlier, later in zip(kept, kept[1:], strict=False))
+    assert all(earlier.evaluations < later.evaluations for earlier, later in pairwise(kept))
     assert all(torch.equal(step.image, copy) for step, copy in zip(kept, copies, strict=True))
     torch.testing.assert_close(kept[0].image, noise(2))
 

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from impasto.errors import LimitError, UsageError
+from impasto.errors import InputError, LimitError, UsageError
+from impasto.images.decoding import MIN_SIDE
 from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG, check_layers
@@ -70,8 +71,10 @@ def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
         return read(source, size=settings.size, max_pixels=settings.max_pixels)
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(source.shape)} of {source.dtype}")
-    scale = settings.size / max(source.shape[2:])
-    return resized(source.float(), round(source.shape[2] * scale), round(source.shape[3] * scale))
+    height, width = (round(side * settings.size / max(source.shape[2:])) for side in source.shape[2:])
+    if min(height, width) < MIN_SIDE:
+        raise InputError(f"an image is too narrow at {width} x {height} px: {MIN_SIDE} px is the least for a side")
+    return resized(source.float(), height, width)
 
 
 FIRST_PICTURES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
@@ -122,7 +125,7 @@ def memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise LimitError("not enough memory for a picture of this size: choose a smaller --size") from error
         raise
 

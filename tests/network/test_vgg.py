@@ -75,7 +75,7 @@ def test_a_network_may_end_early_and_says_so():
 
 
 def test_an_unknown_pooling_is_refused():
-    with pytest.raises(UsageError, match="median.*average, max"):
+    with pytest.raises(UsageError, match=r"median.*average, max"):
         tiny_network(pooling="median")
 
 
@@ -100,5 +100,5 @@ def broken(change: str) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("change", ["gap", "no bias", "kernel", "channels", "bias", "readout", "scalar", "empty"])
 def test_what_is_no_chain_is_refused(change):
-    with pytest.raises(WeightsError, match="conv3_2|chain"):
+    with pytest.raises(WeightsError, match=r"conv3_2|chain"):
         VGG(broken(change), CAFFE)

@@ -30,10 +30,11 @@ app.command("recipe")(samples.recipe)
 app.add_typer(weights.app)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         print(f"impasto {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

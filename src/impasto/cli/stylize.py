@@ -23,7 +23,6 @@ def option(*names: str, panel: str, text: str, default: str | None = None, least
 
 
 def stylize(
-    ctx: typer.Context,
     content: Annotated[str, typer.Argument(help="The photograph: a file, or sample:NAME.")],
     style: Annotated[str, typer.Argument(help="The painting: a file, or sample:NAME.")],
     out: Annotated[
@@ -62,7 +61,12 @@ def stylize(
     ] = None,
     tv_weight: Annotated[
         float | None,
-        option("--tv-weight", panel=LOSS, text="Weight of the total variation. 20 smooths fine grain with lite, 300 with vgg19.", default="0"),
+        option(
+            "--tv-weight",
+            panel=LOSS,
+            text="Of the total variation. 20 smooths grain with lite, 300 with vgg19.",
+            default="0",
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -98,11 +102,12 @@ def stylize(
 
     Ctrl-C keeps the best picture so far.
     """
+    options = dict(locals())  # before there is any other local
     from impasto.images.decoding import check_output, decode
     from impasto.recipe import files_read, recipe
     from impasto.settings import Settings, validated
 
-    given = {name: value for name, value in ctx.params.items() if name in {*Settings.model_fields, "strength"}}
+    given = {name: value for name, value in options.items() if name in {*Settings.model_fields, "strength"}}
     given["content_layers"] = layers("--content-layers", content_layers, share=False)
     given["style_layers"] = layers("--style-layers", style_layers, share=True)
     settings = validated(**{name: value for name, value in given.items() if value is not None})
@@ -116,9 +121,9 @@ def stylize(
 
     from impasto import facade
 
-    painting = facade.stylize(content, style, settings)
+    course = facade.stylize(content, style, settings)
     with reporter(settings.steps, as_json=as_json, quiet=quiet) as report:
-        run(painting, Saver(out, about, report), saved_between(settings.steps, save_every))
+        run(course, Saver(out, about, report), saved_between(settings.steps, save_every))
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # of a path torch would look at the suffix
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # malformed bytes bring nearly every exception there is out of the unpickler
         raise WeightsError("it is not a whole, plain file of tensors (code in it is never run)") from error
     if not isinstance(loaded, dict) or not all(

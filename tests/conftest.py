@@ -1,0 +1,142 @@
+"""What many tests need: a tiny network as a file, small pictures, a command line, and a server to fetch from."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from nets import INPUT, tiny_network
+from PIL import Image
+
+from impasto.cli import _code_of
+from impasto.network.normalise import mean_activations, normalised
+from impasto.network.weights import Weights, save_weights
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The folder for weights: this test's own, not the user's. It is made when it is needed."""
+    monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory):
+    """A folder for what tests read and never change."""
+    return tmp_path_factory.mktemp("inputs")
+
+
+@pytest.fixture(scope="session")
+def tiny(inputs):
+    """A weights file of VGG-19's shape with few filters, normalised, that states its preprocessing."""
+    network = tiny_network()
+    pictures = [torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    tensors = normalised(network.weights(), mean_activations(network, pictures))
+    save_weights(inputs / "tiny.safetensors", Weights(tensors, INPUT, normalised=True))
+    return inputs / "tiny.safetensors"
+
+
+@pytest.fixture(scope="session")
+def photograph(inputs):
+    """48 x 40: soft waves of colour."""
+    y, x = np.mgrid[0:40, 0:48] / 40
+    waves = np.stack([np.sin(3 * x + 2 * y), np.cos(5 * y - x), np.sin(4 * x * y)], axis=-1)
+    return saved(inputs / "photograph.png", waves)
+
+
+@pytest.fixture(scope="session")
+def painting(inputs):
+    """36 x 44: hard-edged stripes and checks."""
+    y, x = np.mgrid[0:44, 0:36]
+    marks = np.stack([x // 3 % 2, (x + y) // 5 % 2, (x // 4 + y // 4) % 2], axis=-1)
+    return saved(inputs / "painting.png", 2 * marks - 1.0)
+
+
+def saved(path, array):
+    Image.fromarray((127.5 * (array + 1)).astype(np.uint8)).save(path)
+    return path
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def impasto(capsys, tmp_path, monkeypatch):
+    """``impasto("stylize", …)``: the command line within this process, in an empty folder. Exceptions come through."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "250")
+
+    def run(*arguments):
+        code = _code_of([str(argument) for argument in arguments])
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """``process("stylize", …)``: the command line as a process of its own, with pipes for what it says."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments, python=()):
+            command = [sys.executable, *python, "-m", "impasto", *map(str, arguments)]
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "250"}
+            child = subprocess.Popen(
+                command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            stack.enter_context(child)
+            stack.callback(child.kill)
+            return child
+
+        yield start
+
+
+@pytest.fixture
+def serve():
+    """``serve(answer)``: a server on this machine that lets ``answer(handler)`` answer every GET; returns it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer):
+            class Handler(BaseHTTPRequestHandler):
+                def do_GET(self):
+                    answer(self)
+
+                def log_message(self, *arguments):
+                    pass
+
+            server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+            server.url = f"http://127.0.0.1:{server.server_port}/weights.pth"
+            server.stop = stack.pop_all().close
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def nobody_listens():
+    """An address where connections are refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/weights.pth"

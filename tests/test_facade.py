@@ -1,0 +1,132 @@
+"""Pictures and settings in, steps out."""
+
+import pytest
+import torch
+from torch.nn import functional as nnf
+
+import impasto
+from impasto.errors import InputError, LimitError, UsageError
+from impasto.facade import device_of, memory, resized, white_noise
+
+
+def soft(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
+    """Smooth random colours: a photograph of nothing."""
+    coarse = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(seed))
+    return nnf.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def losses(**options: object) -> list[float]:
+    return [step.loss for step in impasto.stylize(soft(1), soft(2), size=64, steps=6, **options)]
+
+
+@pytest.mark.parametrize(
+    ("solver", "init"),
+    [("lbfgs", "content"), ("lbfgs", "style"), ("lbfgs", "noise"), ("adam", "content"), ("adam", "noise")],
+)
+def test_every_start_and_solver_lowers_the_loss(solver, init):
+    found = losses(solver=solver, init=init)
+    assert len(found) == 7
+    assert min(found) < found[0]
+
+
+def test_the_picture_takes_on_the_paintings_colours():
+    painting = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1) * (0.5 + 0.5 * soft(3))
+    photograph = soft(4)
+    picture = impasto.paint(photograph, painting, size=64, steps=80, strength=1)
+    distance = [(image.mean(dim=(2, 3)) - painting.mean(dim=(2, 3))).norm() for image in (photograph, picture)]
+    assert distance[1] < 0.5 * distance[0]
+
+
+def test_more_strength_means_less_of_the_photograph():
+    photograph = impasto.read("sample:chelsea", size=64)
+    pictures = [
+        impasto.paint(photograph, "sample:swirl", size=64, steps=20, strength=strength) for strength in (0, 0.5, 1)
+    ]
+    errors = [float((picture - photograph).square().mean()) for picture in pictures]
+    assert errors == sorted(errors)
+    assert errors[2] > 1.5 * errors[0]
+
+
+def test_same_seed_same_picture_and_another_seed_another():
+    def picture(seed: int) -> torch.Tensor:
+        return impasto.paint(soft(1), soft(2), size=64, steps=4, init="noise", seed=seed)
+
+    assert torch.equal(picture(3), picture(3))
+    assert not torch.equal(picture(3), picture(4))
+
+
+def test_the_size_is_the_long_side_and_the_aspect_is_kept():
+    step = next(impasto.stylize(soft(1, 100, 200), soft(2), size=80))
+    assert step.image.shape == (1, 3, 40, 80)
+    assert step.index == 0
+
+
+def test_files_samples_and_tensors_are_taken_alike(tmp_path):
+    impasto.write(soft(1), tmp_path / "photograph.png")
+    from_file = next(impasto.stylize(tmp_path / "photograph.png", "sample:wave", size=64))
+    from_tensor = next(impasto.stylize(impasto.read(tmp_path / "photograph.png"), "sample:wave", size=64))
+    assert torch.equal(from_file.image, from_tensor.image)
+
+
+def test_a_file_can_be_the_first_picture(tmp_path):
+    impasto.write(soft(7), tmp_path / "start.png")
+    step = next(impasto.stylize(soft(1), soft(2), size=64, init=str(tmp_path / "start.png")))
+    torch.testing.assert_close(step.image, soft(7), rtol=0, atol=0.003)
+
+
+def test_what_is_wrong_shows_at_the_call_not_at_the_first_step():
+    with pytest.raises(UsageError, match="conv9_1"):
+        impasto.stylize(soft(1), soft(2), style_layers={"conv9_1": 1.0})
+    with pytest.raises(UsageError, match="steps"):
+        impasto.stylize(soft(1), soft(2), steps=-1)
+    with pytest.raises(UsageError, match="stepz"):
+        impasto.stylize(soft(1), soft(2), stepz=5)
+    with pytest.raises(UsageError, match=r"\(1, 3, H, W\)"):
+        impasto.stylize(torch.rand(3, 64, 64), soft(2))
+    with pytest.raises(InputError, match=r"nowhere\.png"):
+        impasto.stylize("nowhere.png", soft(2))
+    with pytest.raises(UsageError, match="no network 'vgg99'"):
+        impasto.stylize(soft(1), soft(2), network="vgg99")
+
+
+def test_settings_and_options_go_together():
+    settings = impasto.Settings(size=64, steps=3)
+    assert len(list(impasto.stylize(soft(1), soft(2), settings))) == 4
+    assert len(list(impasto.stylize(soft(1), soft(2), settings, steps=1))) == 2
+
+
+def test_tensors_too_narrow_for_the_network_are_refused():
+    with pytest.raises(InputError, match="16 px is the least"):
+        impasto.stylize(torch.rand(1, 3, 4, 200), soft(2), size=64)
+
+
+def test_white_noise_is_uniform_and_seeded():
+    noise = white_noise(torch.empty(1, 3, 128, 128), 1)
+    assert noise.mean() == pytest.approx(0.5, abs=0.01)
+    assert noise.var() == pytest.approx(1 / 12, abs=0.005)
+    assert torch.equal(noise, white_noise(torch.empty(1, 3, 128, 128), 1))
+
+
+def test_resizing_keeps_colours_within_the_picture():
+    flat = torch.tensor([1.0, 0.25, 0.0]).view(1, 3, 1, 1).expand(1, 3, 20, 30)
+    torch.testing.assert_close(resized(flat, 7, 11), flat[..., :7, :11], rtol=0, atol=1e-5)
+
+
+def test_devices():
+    assert device_of("cpu").type == "cpu"
+    with pytest.raises(UsageError, match=r"'tpu' is not there; this machine has: .*cpu"):
+        device_of("tpu")
+
+
+def test_lack_of_memory_names_the_flag():
+    with pytest.raises(LimitError, match="--size"), memory():
+        torch.empty(1 << 50, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="something else"), memory():
+        raise RuntimeError("something else")
+
+
+def test_the_public_names():
+    """Adding one is a decision; this is where it is noticed."""
+    names = "ImpastoError Settings Step __version__ load_network paint read stylize write"
+    assert impasto.__all__ == names.split()
+    assert all(getattr(impasto, name) is not None for name in impasto.__all__)
