@@ -34,8 +34,9 @@ def reference_activations(network: VGG, image: np.ndarray) -> dict[str, np.ndarr
     """``{layer: (N, h, w)}`` in float64: convolutions as sums over shifted pictures, nothing of torch."""
     weights = {key: value.double().numpy() for key, value in network.weights().items()}
     readouts = {key.removeprefix("readout_"): value.double().numpy() for key, value in network.named_buffers()}
-    x = 2.0 * image[0][::-1]
-    x = (x - np.reshape(INPUT.mean, (3, 1, 1))) / np.reshape(INPUT.std, (3, 1, 1))
+    wants = network.preprocessing
+    x = wants.scale * (image[0][::-1] if wants.channels == "BGR" else image[0])
+    x = (x - np.reshape(wants.mean, (3, 1, 1))) / np.reshape(wants.std, (3, 1, 1))
     found = {}
     for layer in network.layers:
         if layer in ("conv2_1", "conv3_1", "conv4_1", "conv5_1"):

@@ -21,11 +21,12 @@ import impasto as library
 from impasto import facade
 from impasto.cli import app
 from impasto.cli.stylize import layers
-from impasto.errors import UsageError
+from impasto.errors import DivergedError, LimitError, UsageError
 from impasto.network.registry import load_network
 from impasto.network.vgg import CAFFE
 from impasto.network.weights import Weights, save_weights
 from impasto.settings import Settings, validated
+from impasto.solver import Step
 
 SIZE = 32
 
@@ -410,6 +411,23 @@ def test_weights_of_no_numbers_diverge_at_once(impasto, small):
     assert refused.code == 5
     assert "not a number" in refused.err
     assert here() == ["nan.safetensors"]
+
+
+@pytest.mark.parametrize("end", [None, DivergedError("diverged"), LimitError("no memory"), KeyboardInterrupt()])
+def test_however_a_run_ends_the_picture_of_lowest_loss_is_saved(impasto, small, monkeypatch, end):
+    def steps(*_):
+        for index, loss in enumerate([5.0, 3.0, 4.0]):
+            yield Step(index, torch.full((1, 3, 16, 16), index / 4), {"content": loss}, index / 10, index + 1)
+        if end is not None:
+            raise end
+
+    monkeypatch.setattr(facade, "stylize", steps)
+    told = impasto(*small, "--json", "-o", "out.png")
+    assert told.code == (130 if isinstance(end, KeyboardInterrupt) else getattr(end, "exit_code", 0))
+    saved = events(told.out)[-1]
+    assert (saved["event"], saved["step"], saved["loss"]) == ("saved", 1, 3.0)
+    assert (pixels("out.png") == 64).all()
+    assert json.loads(impasto("recipe", "out.png").out)["step"] == 1
 
 
 def until_the_first_step(child):

@@ -1,10 +1,8 @@
 """Networks by name: fetched from a real server, kept only when sound, normalised, and at hand without a network."""
 
 import hashlib
-import io
 import socket
 import struct
-from dataclasses import replace
 
 import pytest
 import torch
@@ -17,21 +15,9 @@ from impasto.network import registry
 from impasto.network.normalise import FLOOR, mean_activations
 from impasto.network.registry import NETWORKS, fetch, import_weights, load_network, where
 from impasto.network.vgg import CAFFE, LAYERS, TORCHVISION, VGG
-from impasto.network.weights import TORCHVISION_INDICES, Weights, read_weights, save_weights
+from impasto.network.weights import Weights, read_weights, save_weights
 
 TENSORS = tiny_weights()
-
-
-def pth_of(tensors):
-    """What torchvision would publish: features.N and a classifier."""
-    indices = dict(zip(LAYERS, TORCHVISION_INDICES, strict=True))
-    theirs = {f"features.{indices[key.split('.')[0]]}.{key.split('.')[1]}": value for key, value in tensors.items()}
-    buffer = io.BytesIO()
-    torch.save({**theirs, "classifier.0.weight": torch.rand(100, 80), "classifier.0.bias": torch.rand(100)}, buffer)
-    return buffer.getvalue()
-
-
-PTH = pth_of(TENSORS)
 
 
 @pytest.fixture(autouse=True)
@@ -41,41 +27,32 @@ def one_photograph(monkeypatch):
     monkeypatch.setattr(registry, "SAMPLES", chosen)
 
 
-@pytest.fixture
-def at(monkeypatch):
-    """``at(url, data)``: vgg19 is pinned to this file at this address."""
-
-    def pin(url, data=PTH):
-        sha256 = hashlib.sha256(data).hexdigest()[:8]
-        monkeypatch.setitem(NETWORKS, "vgg19", replace(NETWORKS["vgg19"], url=url, sha256=sha256))
-
-    return pin
-
-
-def whole(data, announced=None):
-    def answer(handler):
-        handler.send_response(200)
-        if announced is not None:
-            handler.send_header("Content-Length", str(announced))
-        handler.end_headers()
-        handler.wfile.write(data)
-
-    return answer
-
-
 def hang_up(handler):
-    whole(PTH[:5000], len(PTH))(handler)
+    announced(200_000)(handler)
     handler.wfile.flush()
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
 
 
+def announced(length, sent=5000):
+    """Some bytes of those that were announced, if they were."""
+
+    def answer(handler):
+        handler.send_response(200)
+        if length is not None:
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        handler.wfile.write(bytes(sent))
+
+    return answer
+
+
 ANSWERS = {
-    "shorter than announced": whole(PTH[:5000], len(PTH)),
-    "cut off unannounced": whole(PTH[:-1]),
-    "another file": whole(PTH[:-1] + b"?", len(PTH)),
-    "a web page": whole(b"<html>Please sign in</html>", 27),
-    "nothing": whole(b"", 0),
+    "shorter than announced": announced(200_000),
+    "cut off unannounced": announced(None),
+    "another file": announced(5000),
+    "nothing": announced(0, sent=0),
+    "a web page": b"<html>Please sign in</html>",
     "404": lambda handler: handler.send_error(404),
     "500": lambda handler: handler.send_error(500),
     "hangs up midway": hang_up,
@@ -87,9 +64,9 @@ def left_in(cache):
     return [path.name for path in cache.rglob("*")]
 
 
-def test_fetched_once_reduced_to_convolutions_and_at_hand_when_the_server_is_gone(serve, at, cache):
-    server = serve(whole(PTH, len(PTH)))
-    at(server.url)
+def test_fetched_once_reduced_to_convolutions_and_at_hand_when_the_server_is_gone(serve, pin, published, cache):
+    server = serve(published)
+    pin(server.url)
     assert where("vgg19") is None
     assert fetch("vgg19") == where("vgg19") == cache / "vgg19.safetensors"
     server.stop()
@@ -98,46 +75,46 @@ def test_fetched_once_reduced_to_convolutions_and_at_hand_when_the_server_is_gon
     for key, value in TENSORS.items():
         torch.testing.assert_close(kept.tensors[key], value, rtol=0, atol=0)
     assert kept.preprocessing == CAFFE
-    assert kept.about == {"file": "weights.pth", "file_sha256": hashlib.sha256(PTH).hexdigest()}
+    assert kept.about == {"file": "weights.pth", "file_sha256": hashlib.sha256(published).hexdigest()}
     assert not [name for name in left_in(cache) if not name.endswith(".safetensors")]
     assert load_network("vgg19").layers == LAYERS
 
 
-def test_a_network_that_is_not_there_is_fetched_when_it_is_loaded(serve, at, cache):
-    at(serve(whole(PTH, len(PTH))).url)
+def test_a_network_that_is_not_there_is_fetched_when_it_is_loaded(serve, pin, published, cache):
+    pin(serve(published).url)
     assert load_network("vgg19", pooling="max").layers == LAYERS
     assert where("vgg19") == cache / "vgg19.safetensors"
 
 
 @pytest.mark.parametrize("how", ANSWERS)
-def test_a_failed_fetch_says_what_to_do_and_leaves_nothing(serve, at, cache, how):
-    at(serve(ANSWERS[how]).url)
+def test_a_failed_fetch_says_what_to_do_and_leaves_nothing(serve, pin, published, cache, how):
+    pin(serve(ANSWERS[how]).url)
     with pytest.raises(WeightsError, match=r"weights\.pth: .*impasto weights import FILE --network vgg19"):
         fetch("vgg19")
     assert left_in(cache) == []
     assert where("vgg19") is None
 
 
-def test_without_a_network_the_error_says_what_to_do(nobody_listens, at, cache):
-    at(nobody_listens)
-    with pytest.raises(WeightsError, match=r"cannot be fetched: .*refused.*impasto weights import FILE"):
+def test_without_a_network_the_error_says_what_to_do(nobody_listens, pin, cache):
+    pin(nobody_listens)
+    with pytest.raises(WeightsError, match=r"cannot be fetched: its server cannot be reached.*impasto weights import FILE"):
         load_network("vgg19")
     assert left_in(cache) == []
 
 
-def test_a_pinned_file_that_is_no_chain_leaves_nothing(serve, at, cache):
-    data = pth_of({key: value for key, value in TENSORS.items() if not key.startswith("conv3_2")})
-    at(serve(whole(data, len(data))).url, data)
+def test_a_pinned_file_that_is_no_chain_leaves_nothing(serve, pin, publish, cache):
+    data = publish({key: value for key, value in TENSORS.items() if not key.startswith("conv3_2")})
+    pin(serve(data).url, data)
     with pytest.raises(WeightsError, match="chain"):
         fetch("vgg19")
     assert left_in(cache) == []
 
 
-def test_a_failed_fetch_leaves_what_was_there(serve, at, cache):
-    server = serve(whole(PTH, len(PTH)))
-    at(server.url)
+def test_a_failed_fetch_leaves_what_was_there(serve, pin, published, cache):
+    server = serve(published)
+    pin(server.url)
     before = fetch("vgg19").read_bytes()
-    at(server.url, b"another")
+    pin(server.url, b"another")
     with pytest.raises(WeightsError, match="SHA-256"):
         fetch("vgg19")
     assert where("vgg19").read_bytes() == before
@@ -153,15 +130,15 @@ def test_a_damaged_file_in_the_cache_is_refused(cache):
 
 
 @pytest.mark.parametrize(("name", "preprocessing"), [("vgg19", CAFFE), ("vgg19-torchvision", TORCHVISION)])
-def test_imported_weights_are_at_hand(tmp_path, cache, name, preprocessing):
-    (tmp_path / "theirs.pth").write_bytes(PTH)
+def test_imported_weights_are_at_hand(tmp_path, published, name, preprocessing):
+    (tmp_path / "theirs.pth").write_bytes(published)
     assert import_weights(tmp_path / "theirs.pth", name) == where(name)
     assert load_network(name).preprocessing == preprocessing
-    assert (tmp_path / "theirs.pth").read_bytes() == PTH
+    assert (tmp_path / "theirs.pth").read_bytes() == published
 
 
-def test_unsound_weights_are_not_imported(tmp_path, cache):
-    (tmp_path / "theirs.pth").write_bytes(PTH[:-100])
+def test_unsound_weights_are_not_imported(tmp_path, published, cache):
+    (tmp_path / "theirs.pth").write_bytes(published[:-100])
     with pytest.raises(WeightsError, match=r"theirs\.pth"):
         import_weights(tmp_path / "theirs.pth", "vgg19")
     assert left_in(cache) == []
@@ -242,9 +219,9 @@ def unwritable(monkeypatch):
     monkeypatch.setenv("IMPASTO_CACHE", "/proc/self")
 
 
-def test_a_cache_that_cannot_be_written_to_is_told(unwritable, tmp_path, serve, at):
-    at(serve(whole(PTH, len(PTH))).url)
-    (tmp_path / "theirs.pth").write_bytes(PTH)
+def test_a_cache_that_cannot_be_written_to_is_told(unwritable, tmp_path, serve, pin, published):
+    pin(serve(published).url)
+    (tmp_path / "theirs.pth").write_bytes(published)
     for attempt in (lambda: fetch("vgg19"), lambda: import_weights(tmp_path / "theirs.pth", "vgg19")):
         with pytest.raises(WeightsError, match=r"/proc/self.*cannot be written.*set IMPASTO_CACHE"):
             attempt()

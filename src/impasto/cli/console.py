@@ -49,7 +49,8 @@ class JsonLines:
 
     @staticmethod
     def _print(**fields: Any) -> None:
-        print(json.dumps(fields), flush=True)
+        sys.stdout.write(json.dumps(fields) + "\n")  # in one piece: print can be interrupted before its newline
+        sys.stdout.flush()
 
 
 class Silence:
@@ -77,12 +78,13 @@ class Bar:
         self.progress.console.print(f"{path}  (step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s)")
 
 
-def bar() -> Any:
-    """rich's progress bar as all commands show it, on stderr."""
+def bar(*, of_bytes: bool = False) -> Any:
+    """rich's progress bar as all commands show it, on stderr: of steps, or of a download."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.console import Reporter, reporter
+from impasto.cli.weights import fetch_visibly
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +121,10 @@ def stylize(
     about = None if no_recipe else recipe(settings, content, style)
 
     from impasto import facade
+    from impasto.network.registry import where
 
+    if settings.weights is None and where(settings.network) is None and not (quiet or as_json):
+        fetch_visibly(settings.network)
     course = facade.stylize(content, style, settings)
     with reporter(settings.steps, as_json=as_json, quiet=quiet) as report:
         run(course, Saver(out, about, report), saved_between(settings.steps, save_every))

@@ -40,9 +40,15 @@ def fetch(name: Annotated[str, typer.Argument(help="The network, as in impasto w
             return
         except WeightsError:
             pass  # damaged: fetched anew
-    with bar() as progress:
-        path = registry.fetch(name, Download(progress, name))
-    print(path)
+    print(fetch_visibly(name))
+
+
+def fetch_visibly(name: str) -> Path:
+    """Fetch a network's weights behind a progress bar."""
+    from impasto.network.registry import fetch
+
+    with bar(of_bytes=True) as progress:
+        return fetch(name, Download(progress, name))
 
 
 @app.command()

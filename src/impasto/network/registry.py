@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pooch
+import requests
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -130,7 +131,8 @@ def fetch(name: str, progress: Any = False) -> Path:
         try:
             pooch.HTTPDownloader(progressbar=progress, timeout=30)(source.url, str(download), None)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            unreachable = isinstance(error, requests.ConnectionError)
+            reason = "its server cannot be reached" if unreachable else str(error).splitlines()[0]
             raise WeightsError(f"{source.url}: cannot be fetched: {reason}; or {instead}") from error
         found = sha256_of(download)
         if not found.startswith(source.sha256):
@@ -160,10 +162,14 @@ def import_weights(file: Path, name: str) -> Path:
     if source_of(name).builtin:
         raise UsageError(f"'{name}' is built in; import weights as one of the others")
     loaded = described(read_weights(file), source_of(name), file)
+    sha256 = sha256_of(file)
+    for other, source in NETWORKS.items():
+        if other != name and source.sha256 and sha256.startswith(source.sha256):
+            raise WeightsError(f"{file}: these are the weights of {other}, not of {name}")
     if not loaded.normalised and loaded.means is None:
         loaded = replace(loaded, means=measured(loaded))
     loaded.about.setdefault("file", file.name)
-    loaded.about.setdefault("file_sha256", sha256_of(file))
+    loaded.about.setdefault("file_sha256", sha256)
     try:
         save_weights(cached(name), loaded)
     except OSError as error:

@@ -1,0 +1,47 @@
+"""The paper's own VGG-19, where ``IMPASTO_TEST_VGG19`` names its file."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nets import reference_activations
+
+from impasto.images.files import read
+from impasto.network.registry import load_network
+from impasto.network.vgg import LAYERS, VGG
+
+FILE = os.environ.get("IMPASTO_TEST_VGG19")
+pytestmark = pytest.mark.skipif(FILE is None, reason="set IMPASTO_TEST_VGG19 to the file of the paper's VGG-19")
+
+
+@pytest.fixture(scope="module")
+def vgg19() -> VGG:
+    return load_network("vgg19", weights=Path(str(FILE)))
+
+
+def test_the_shipped_means_make_mean_activations_about_one(vgg19):
+    """Measured over other photographs than these, so only about: within a factor of two per layer."""
+    photographs = [read(f"sample:{name}", size=384) for name in ("astronaut", "chelsea", "coffee", "rocket")]
+    for layer in LAYERS:
+        activations = torch.cat([vgg19.features(image, [layer])[layer] for image in photographs], dim=1)
+        assert 0.5 < float(activations.mean()) < 2, layer
+
+
+def test_the_real_network_equals_an_independent_implementation(vgg19):
+    image = read("sample:chelsea", size=64)
+    features = vgg19.features(image, LAYERS)
+    for layer, expected in reference_activations(vgg19, image.double().numpy()).items():
+        flat = expected.reshape(expected.shape[0], -1)
+        np.testing.assert_allclose(features[layer].numpy(), flat, rtol=1e-3, atol=1e-3 * flat.mean(), err_msg=layer)
+
+
+def test_lite_sees_much_of_what_vgg19_sees(vgg19):
+    """Of the energy of each layer's features, the share that a linear map of lite's predicts on unseen photographs."""
+    lite = load_network("lite")
+    image = read("sample:coffee", size=256)
+    for layer, least in {"conv1_1": 0.9, "conv2_1": 0.8, "conv3_1": 0.6, "conv4_1": 0.5, "conv5_1": 0.3}.items():
+        F, T = lite.features(image, [layer])[layer].double(), vgg19.features(image, [layer])[layer].double()
+        A = torch.linalg.lstsq(F.T, T.T).solution.T
+        assert 1 - float((A @ F - T).square().sum() / T.square().sum()) > least, layer
