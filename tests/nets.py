@@ -33,7 +33,7 @@ def tiny_network(pooling: str = "average", **options: object) -> VGG:
 def reference_activations(network: VGG, image: np.ndarray) -> dict[str, np.ndarray]:
     """``{layer: (N, h, w)}`` in float64: convolutions as sums over shifted pictures, nothing of torch."""
     weights = {key: value.double().numpy() for key, value in network.weights().items()}
-    readouts = {key.removeprefix("readout_"): value.double().numpy() for key, value in network.named_buffers()}
+    readouts = {key.removesuffix(".readout"): value for key, value in weights.items() if key.endswith(".readout")}
     wants = network.preprocessing
     x = wants.scale * (image[0][::-1] if wants.channels == "BGR" else image[0])
     x = (x - np.reshape(wants.mean, (3, 1, 1))) / np.reshape(wants.std, (3, 1, 1))

@@ -58,3 +58,12 @@ def test_dead_filters_do_not_make_numbers_that_are_none():
     weights["conv2_1.bias"][:] = -1e9
     found = normalised(weights, mean_activations(VGG(weights, INPUT), PICTURES))
     assert all(torch.isfinite(value).all() for value in found.values())
+
+
+def test_features_behind_a_readout_stay_what_they_are():
+    weights = {key: value.double() for key, value in tiny_weights(readouts=True).items()}
+    network = VGG(weights, INPUT)
+    rescaled = VGG(normalised(weights, mean_activations(network, [picture.double() for picture in PICTURES])), INPUT)
+    before, after = (n.features(PICTURES[0].double(), LAYERS) for n in (network, rescaled))
+    for layer in LAYERS:
+        torch.testing.assert_close(after[layer], before[layer])

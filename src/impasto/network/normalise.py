@@ -34,8 +34,8 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
     """The same network with filter i of layer l divided by its mean activation m_i.
 
     w'_l[i, j] = w_l[i, j] · m_{l-1}[j] / m_l[i] and b'_l[i] = b_l[i] / m_l[i]: activations become F[i] / m_i, and the
-    next layer undoes it. Means below ``FLOOR`` times the layer's average count as that, in a
-    layer that is all dead as 1.
+    next layer undoes it. Means below ``FLOOR`` times the layer's average count as that, in a layer that is
+    all dead as 1. A readout takes the division back: what it gives has a scale of its own.
     """
     scale = {layer: m.clamp_min(FLOOR * float(m.mean()) or 1.0) for layer, m in means.items()}
     rescaled: dict[str, Tensor] = {}
@@ -48,4 +48,6 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
             weight = weight * scale[before[layer]].to(weight).view(1, -1, 1, 1)
         rescaled[f"{layer}.weight"] = weight
         rescaled[f"{layer}.bias"] = weights[f"{layer}.bias"] / m
+        if f"{layer}.readout" in weights:
+            rescaled[f"{layer}.readout"] = weights[f"{layer}.readout"] * m
     return rescaled

@@ -116,8 +116,9 @@ class VGG(nn.Module):
         return F if R is None else R @ F
 
     def weights(self) -> dict[str, Tensor]:
-        """The convolutions this network was made from, under the same names."""
-        return {key: value.detach() for key, value in self.convolutions.state_dict().items()}
+        """The tensors this network was made from, under the same names."""
+        readouts = {f"{key.removeprefix('readout_')}.readout": value for key, value in self.named_buffers()}
+        return {key: value.detach() for key, value in self.convolutions.state_dict().items()} | readouts
 
 
 def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
