@@ -11,6 +11,8 @@ CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
 STYLE_WEIGHT = 3e8
 STARTS = ("content", "style", "noise")
+MAX_PIXELS = 100_000_000
+"""What a picture's header may announce, in pixels, unless the caller allows more."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -50,7 +52,7 @@ class Settings(BaseModel):
     """A file to take instead of the network's own weights."""
     device: str = "auto"
     """"auto", "cpu", "cuda" or "mps"."""
-    max_pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
     """Largest input picture that is decoded."""
 
     @model_validator(mode="before")

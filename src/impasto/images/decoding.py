@@ -20,12 +20,10 @@ from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
+from impasto.settings import MAX_PIXELS
 
 MIN_SIDE = 16
 """px. The network's four poolings halve a picture four times; below this nothing would be left of it."""
-
-MAX_PIXELS = 100_000_000
-"""What a header may announce, in pixels, unless the caller allows more."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 """What is read: pictures that a library decodes. Nothing that runs a program (EPS) or that has no signature (TGA)."""

@@ -7,11 +7,12 @@ pooling over feature maps." Only with this does a ratio alpha/beta mean what it 
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from impasto.network.vgg import VGG, layers_of, next_layers
+from impasto.network.vgg import VGG, layers_of
 
 FLOOR = 1e-2
 """A filter is scaled as if its mean were at least this share of its layer's average mean: a nearly dead filter stays
@@ -40,7 +41,7 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
     scale = {layer: m.clamp_min(FLOOR * float(m.mean()) or 1.0) for layer, m in means.items()}
     rescaled: dict[str, Tensor] = {}
     layers = layers_of(weights)
-    before = {after: layer for layer, after in next_layers(layers).items()}
+    before = {after: layer for layer, after in pairwise(layers)}
     for layer in layers:
         m = scale[layer].to(weights[f"{layer}.weight"])
         weight = weights[f"{layer}.weight"] / m.view(-1, 1, 1, 1)

@@ -7,7 +7,6 @@ pooling. A network with fewer filters per layer, or one that ends early, is the 
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -150,8 +149,3 @@ def check_layers(wanted: Collection[str], available: Collection[str]) -> None:
     for layer in wanted:
         if layer not in available:
             raise UsageError(f"there is no layer '{layer}'; this network has {', '.join(available)}")
-
-
-def next_layers(layers: Collection[str]) -> dict[str, str]:
-    """``{layer: the one that reads it}`` along the chain."""
-    return dict(pairwise(layers))
