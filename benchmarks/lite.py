@@ -1,0 +1,207 @@
+"""How well and how fast the built-in network paints, beside the VGG-19 it was trained from.
+
+    python -m benchmarks.lite --weights vgg19.safetensors --pictures DIR --out DIR
+
+Every pair of photograph and painting is painted by ``vgg19`` with the default settings and by ``lite`` at several style
+weights; every saved picture is read again and scored by VGG-19. With S0 the style loss of the photograph itself,
+
+    share = (S0 - S(lite)) / (S0 - S(vgg19))
+
+is the share of the style loss that lite removes where VGG-19 removes all that it can, with S(lite) read at the content
+loss of VGG-19's picture, between the style weights. ``--pictures`` has ``content`` and ``style`` below it; pairs whose
+pictures are not there are left out. Pictures already in ``--out`` are kept: delete lite's after changing the network.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from impasto.facade import objective_of, stylize
+from impasto.images.files import read, write
+from impasto.network.registry import load_network
+from impasto.network.vgg import VGG
+from impasto.settings import STYLE_WEIGHT, Settings
+
+PAIRS = [
+    ("tubingen", "starry_night"),
+    ("tubingen", "shipwreck"),
+    ("tubingen", "the_scream"),
+    ("tubingen", "seated-nude"),
+    ("tubingen", "composition_vii"),
+    ("golden_gate", "wave_kanagawa"),
+    ("hoovertowernight", "starry_night"),
+    ("sample:chelsea", "sample:swirl"),
+    ("sample:astronaut", "sample:composition"),
+    ("sample:coffee", "sample:mosaic"),
+    ("sample:rocket", "sample:pointillist"),
+]
+SWEEP = [0.1, 0.3, 1.0, 3.0, 10.0]
+"""lite's style weights, in units of the default."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What VGG-19 says of a picture: the paper's L_content and L_style, unweighted."""
+
+    content: float
+    style: float
+
+
+class Pair:
+    """A photograph and a painting, and VGG-19's view of what was made of them."""
+
+    def __init__(self, content: str, style: str, settings: Settings, judge: VGG) -> None:
+        self.name = f"{Path(content).stem}-{Path(style).stem}".replace("sample:", "")
+        self.content, self.style, self.settings = content, style, settings
+        self.photograph, self.painting = read(content, size=settings.size), read(style, size=settings.size)
+        unweighted = settings.model_copy(update={"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0})
+        self.objective = objective_of(unweighted, judge, self.photograph, self.painting)
+
+    @torch.no_grad()
+    def score(self, image: Tensor) -> Score:
+        terms = self.objective.terms(image)
+        return Score(float(terms["content"]), float(terms["style"]))
+
+    def paint(self, out: Path, network: str, weight: float, weights: Path | None) -> Tensor:
+        """The picture that ``network`` paints at ``weight`` times the default style weight, kept in ``out``."""
+        path = out / f"{self.name}-{self.settings.size}-{network}-{weight:g}.png"
+        if not path.exists():
+            beta = weight * STYLE_WEIGHT
+            options = self.settings.model_dump() | {"network": network, "weights": weights, "style_weight": beta}
+            steps = stylize(self.photograph, self.painting, Settings(**options))
+            write(min(steps, key=lambda step: step.loss).image, path)
+        return read(str(path))
+
+
+def share(pair: Pair, out: Path, weights: Path) -> dict[str, float]:
+    """The share of one pair, and what it is made of."""
+    nothing = pair.score(pair.photograph).style
+    vgg = pair.score(pair.paint(out, "vgg19", 1.0, weights))
+    lite = [pair.score(pair.paint(out, "lite", weight, None)) for weight in SWEEP]
+    contents, styles = [np.log([getattr(score, term) for score in lite]) for term in ("content", "style")]
+    order = np.argsort(contents)
+    style = float(np.exp(np.interp(np.log(vgg.content), contents[order], styles[order])))
+    default = lite[SWEEP.index(1.0)]
+    return {
+        "share": (nothing - style) / (nothing - vgg.style),
+        "share_at_default": (nothing - default.style) / (nothing - vgg.style),
+        "removed_by_vgg19": 1 - vgg.style / nothing,
+        "content_ratio_at_default": default.content / vgg.content,
+        "content_reached": float(contents.min() <= np.log(vgg.content) <= contents.max()),
+    }
+
+
+def cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
+    """Seconds per evaluation, and what one adds to the memory of the process, MiB: in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.lite", "--cost", network, "--size", str(size)]
+    return json.loads(
+        subprocess.run(
+            [*command, *(["--weights", str(weights)] if weights else [])], check=True, capture_output=True
+        ).stdout
+    )
+
+
+def measure_cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
+    """As ``cost``, in this process: the fastest of five, after a first one."""
+    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    settings = Settings(size=size)
+    idle = resident()
+    objective = objective_of(settings, load_network(network, weights=weights), photograph, painting)
+    seconds = []
+    for _ in range(6):
+        began = time.perf_counter()
+        objective.value_and_gradient(photograph)
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": min(seconds[1:]), "memory": peak - idle, "process": peak}
+
+
+def resident() -> float:
+    """Memory of this process at the moment, MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def sheet(pairs: list[Pair], out: Path, height: int) -> Path:
+    """Photograph, painting, vgg19 and lite side by side, a row a pair: ``out/sheet.png``."""
+    rows = []
+    for pair in pairs:
+        paths = [out / f"{pair.name}-{pair.settings.size}-{network}-1.png" for network in ("vgg19", "lite")]
+        images = [pair.photograph, pair.painting, *(read(str(path)) for path in paths)]
+        pictures = [Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()) for image in images]
+        rows.append(
+            [p.resize((round(p.width * height / p.height), height), Image.Resampling.LANCZOS) for p in pictures]
+        )
+    widths = [max(row[i].width for row in rows) for i in range(4)]
+    page = Image.new("RGB", (sum(widths) + 8 * 3, 24 + (height + 8) * len(rows)), "white")
+    draw = ImageDraw.Draw(page)
+    for i, title in enumerate(["photograph", "painting", "vgg19", "lite"]):
+        left = sum(widths[:i]) + 8 * i
+        draw.text((left + 4, 6), title, fill="black")
+        for n, row in enumerate(rows):
+            page.paste(row[i], (left, 24 + (height + 8) * n))
+    path = out / "sheet.png"
+    page.save(path)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="VGG-19's weights; without, those in the cache")
+    parser.add_argument("--pictures", type=Path, help="folder with content/ and style/")
+    parser.add_argument("--out", type=Path, default=Path("lite-benchmark"), help="folder for pictures and results")
+    parser.add_argument("--size", type=int, default=384, help="long side in px")
+    parser.add_argument("--steps", type=int, default=Settings().steps)
+    parser.add_argument("--pairs", type=int, nargs="*", help="only these of the pairs, from 0")
+    parser.add_argument("--cost", metavar="NETWORK", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.cost:
+        print(json.dumps(measure_cost(args.cost, args.size, args.weights)))
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    judge = load_network("vgg19", weights=args.weights)
+    settings = Settings(size=args.size, steps=args.steps)
+    pairs, results = [], {}
+    for number, names in enumerate(PAIRS):
+        content, style = (
+            found(name, kind, args.pictures) for name, kind in zip(names, ("content", "style"), strict=True)
+        )
+        if content is None or style is None or (args.pairs is not None and number not in args.pairs):
+            continue
+        pairs.append(pair := Pair(content, style, settings, judge))
+        results[pair.name] = share(pair, args.out, args.weights)
+        print(pair.name, {key: round(value, 3) for key, value in results[pair.name].items()}, flush=True)
+    shares = [result["share"] for result in results.values()]
+    costs = {network: cost(network, 512, args.weights if network == "vgg19" else None) for network in ("vgg19", "lite")}
+    summary = {
+        "mean_share": statistics.mean(shares),
+        "least_share": min(shares),
+        "seconds_ratio": costs["lite"]["seconds"] / costs["vgg19"]["seconds"],
+        "memory_ratio": costs["lite"]["memory"] / costs["vgg19"]["memory"],
+    }
+    print(json.dumps(summary | costs, indent=1))
+    (args.out / "results.json").write_text(json.dumps(summary | costs | {"pairs": results}, indent=1))
+    print(sheet(pairs, args.out, 256))
+
+
+def found(name: str, kind: str, pictures: Path | None) -> str | None:
+    """The picture's file, None where it is not there."""
+    if name.startswith("sample:"):
+        return name
+    path = pictures / kind / f"{name}.jpg" if pictures else None
+    return str(path) if path and path.exists() else None
+
+
+if __name__ == "__main__":
+    main()

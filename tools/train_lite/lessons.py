@@ -1,0 +1,144 @@
+"""Lessons without end: crops, and pictures from inside stylisations by the student as it is at the moment."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from impasto.network.vgg import VGG
+from impasto.objective import WholeImage, content_targets, style_targets
+from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS
+from impasto.solver import minimise
+
+from .pictures import Crops
+from .student import FEATURES, GRAMS, INPUT, Lesson
+
+KEPT_POSITIONS = 2304  # per picture and layer: neighbours say nearly the same, and memory is better spent on pictures
+VISITS = 12  # times that a painting in progress is taken up again before it makes room for a new one
+STEPS = 8  # of the solver at each visit
+
+
+@torch.no_grad()
+def ask(teacher: VGG, images: Tensor, *, painted: bool) -> Lesson:
+    """What the teacher sees in ``images`` ``(b, 3, h, w)``."""
+    parameter = next(teacher.parameters())
+    images = (images * 255).round().to(torch.uint8).to(parameter.device)
+    x = (images.float() / 255).to(parameter.dtype).contiguous(memory_format=torch.channels_last)
+    positions, features, grams = {}, {}, {}
+    for layer, activation in teacher(x, FEATURES).items():
+        F = activation.flatten(2)
+        positions[layer] = torch.randperm(F.shape[2], device=F.device)[:KEPT_POSITIONS].sort().values
+        features[layer] = F[:, :, positions[layer]].to(torch.bfloat16).contiguous()
+        if layer in GRAMS:
+            grams[layer] = (F.float() @ F.float().mT / F.shape[2]).to(torch.bfloat16)
+    return Lesson(images, painted, positions, features, grams)
+
+
+@dataclass(eq=False)  # tensors do not compare to one truth
+class Painting:
+    """A picture in progress."""
+
+    image: Tensor  # (1, 3, side, side)
+    content: Tensor
+    style: Tensor
+    weights: tuple[float, float]  # alpha, beta
+    visits: int = 0
+
+
+class Studio:
+    """Paintings in progress, each taken up again and again with the student as it is by then.
+
+    What a student does not see as the teacher does, its optimisation finds and uses; so it learns from just that.
+    """
+
+    def __init__(self, crops: Crops, checkpoint: Path, device: torch.device, count: int = 48) -> None:
+        self.crops, self.checkpoint, self.device, self.count = crops, checkpoint, device, count
+        self.paintings: list[Painting] = []
+        self.read_at = 0.0
+
+    def network(self) -> VGG | None:
+        """The student of the last checkpoint, None before the first."""
+        if not self.checkpoint.exists():
+            return None
+        if (written_at := self.checkpoint.stat().st_mtime) != self.read_at:
+            self.read_at = written_at
+            weights = torch.load(self.checkpoint, weights_only=True, map_location=self.device)["weights"]
+            half = {key: value.to(torch.bfloat16) for key, value in weights.items()}
+            self.student = VGG(half, INPUT).to(memory_format=torch.channels_last)
+        return self.student
+
+    def begin(self) -> Painting:
+        """A new pair of pictures, a start and a strength."""
+        rng = self.crops.rng
+        content, style = self.crops.crop()[None].to(self.device), self.crops.crop()[None].to(self.device)
+        noise = torch.rand_like(content)
+        start = rng.choices([content, noise, style, 0.5 * content + 0.5 * noise], [0.6, 0.2, 0.1, 0.1])[0]
+        alpha = 0.0 if rng.random() < 0.15 else 1.0
+        return Painting(start, content, style, (alpha, 10 ** rng.uniform(7.5, 10)))
+
+    def picture(self, student: VGG) -> Tensor:
+        """Some painting after ``STEPS`` more steps, ``(3, side, side)``."""
+        rng = self.crops.rng
+        if len(self.paintings) < self.count:
+            self.paintings.append(self.begin())
+            painting = self.paintings[-1]
+        else:
+            painting = rng.choice(self.paintings)
+        dtype = torch.bfloat16
+        objective = WholeImage(
+            student,
+            content_targets(student, painting.content.to(dtype), CONTENT_LAYERS),
+            style_targets(student, painting.style.to(dtype), STYLE_LAYERS),
+            CONTENT_LAYERS,
+            STYLE_LAYERS,
+            *painting.weights,
+        )
+        for step in minimise(InHalf(objective), painting.image, rng.randint(STEPS // 2, 2 * STEPS)):
+            painting.image = step.image
+        painting.visits += 1
+        if painting.visits >= VISITS:
+            self.paintings.remove(painting)
+        return painting.image[0].cpu()
+
+
+@dataclass
+class InHalf:
+    """An objective computed in bfloat16 over a float32 image."""
+
+    objective: WholeImage
+
+    def value_and_gradient(self, image: Tensor) -> tuple[dict[str, float], Tensor]:
+        x = image.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        terms, gradient = self.objective.value_and_gradient(x)
+        return terms, gradient.float()
+
+
+class Lessons(torch.utils.data.IterableDataset[Lesson]):
+    """Fresh lessons, ``painted`` of them from the studio once there is a student to paint."""
+
+    def __init__(self, teacher: VGG, crops: Crops, studio: Studio, size: int, painted: float) -> None:
+        self.teacher, self.crops, self.studio, self.size, self.painted = teacher, crops, studio, size, painted
+
+    def __iter__(self) -> Iterator[Lesson]:
+        while True:
+            student = self.studio.network()
+            if student is not None and self.crops.rng.random() < self.painted:
+                pictures = torch.stack([self.studio.picture(student) for _ in range(self.size)])
+                yield ask(self.teacher, pictures, painted=True)
+            else:
+                yield ask(self.teacher, self.crops.batch(self.size), painted=False)
+
+
+def repeated(fresh: Iterator[Lesson], pool: int, reuse: float, rng: random.Random) -> Iterator[Lesson]:
+    """Lessons from a pool of ``pool``, each seen ``reuse`` times on average, spaced out."""
+    held: list[Lesson] = []
+    while True:
+        if len(held) < pool:
+            held.append(next(fresh))
+        elif rng.random() < 1 / reuse:
+            held[rng.randrange(pool)] = next(fresh)
+        for _ in range(1 if len(held) == pool else round(reuse)):
+            yield rng.choice(held)
