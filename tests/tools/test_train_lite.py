@@ -31,26 +31,8 @@ def command(tmp_path):
     return [
         *[sys.executable, "-m", "tools.train_lite", "--teacher", str(tmp_path / "teacher.safetensors")],
         *["--pictures", str(tmp_path / "pictures"), "--out", str(tmp_path / "out" / "small.safetensors")],
-        *[
-            "--filters",
-            "2",
-            "3",
-            "4",
-            "5",
-            "6",
-            "--side",
-            "48",
-            "--batch",
-            "2",
-            "--pool",
-            "4",
-            "--reuse",
-            "2",
-            "--save-every",
-            "5",
-            "--workers",
-            "0",
-        ],
+        *["--filters", "2", "3", "4", "5", "6", "--side", "48", "--batch", "2", "--pool", "4", "--reuse", "2"],
+        *["--save-every", "5", "--workers", "0"],
     ]
 
 

@@ -24,6 +24,7 @@ FEATURES = {  # layer: weight of its share in the loss
 GRAMS = {"conv1_1": 0.5, "conv2_1": 0.5, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 2.0}
 INPUT = Preprocessing("RGB", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 DEEPEST = "conv5_2"
+NORMALISED = LAYERS[LAYERS.index("conv3_1") : LAYERS.index(DEEPEST) + 1]
 
 
 @dataclass
@@ -40,8 +41,8 @@ class Lesson:
 class Student(nn.Module):
     """The narrow network, trainable, and the maps A_l.
 
-    Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167) after each convolution makes it learn several times
-    faster; it ends up inside the convolutions.
+    Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167) makes the deep layers learn faster, and the first
+    two blocks slower, which do without; it ends up inside the convolutions.
     """
 
     def __init__(self, filters: list[int], wide: Mapping[str, int]) -> None:
@@ -49,7 +50,8 @@ class Student(nn.Module):
         self.network = VGG(random_chain(filters), INPUT).requires_grad_(True)
         narrow = filter_counts(self.network)
         self.maps = nn.ModuleDict({layer: nn.Linear(narrow[layer], wide[layer], bias=False) for layer in FEATURES})
-        for layer, convolution in self.network.convolutions.items():
+        for layer in NORMALISED:
+            convolution = self.network.convolutions[layer]
             self.network.convolutions[layer] = nn.Sequential(convolution, nn.BatchNorm2d(narrow[layer], momentum=0.02))
 
     @torch.no_grad()
@@ -57,16 +59,21 @@ class Student(nn.Module):
         """The plain network, its normalisations folded into its convolutions, with the readouts of the matched layers:
         float32 on the CPU."""
         weights = {}
-        for layer, (convolution, norm) in self.network.convolutions.items():
-            weights[f"{layer}.weight"], weights[f"{layer}.bias"] = fuse_conv_bn_weights(
-                convolution.weight,
-                convolution.bias,
-                norm.running_mean,
-                norm.running_var,
-                norm.eps,
-                norm.weight,
-                norm.bias,
-            )
+        for layer, module in self.network.convolutions.items():
+            if layer in NORMALISED:
+                convolution, norm = module
+                weight, bias = fuse_conv_bn_weights(
+                    convolution.weight,
+                    convolution.bias,
+                    norm.running_mean,
+                    norm.running_var,
+                    norm.eps,
+                    norm.weight,
+                    norm.bias,
+                )
+            else:
+                weight, bias = module.weight, module.bias
+            weights |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
         weights |= {f"{layer}.readout": readout(linear.weight) for layer, linear in self.maps.items()}
         return {key: value.detach().float().cpu().contiguous() for key, value in weights.items()}
 
