@@ -8,7 +8,8 @@ weights; every saved picture is read again and scored by VGG-19. With S0 the sty
     share = (S0 - S(lite)) / (S0 - S(vgg19))
 
 is the share of the style loss that lite removes where VGG-19 removes all that it can, with S(lite) read at the content
-loss of VGG-19's picture, between the style weights. ``--pictures`` has ``content`` and ``style`` below it; pairs whose
+loss of VGG-19's picture, between the style weights (``content_reached`` 0: no style weight came that near, and the
+nearest was taken). ``--pictures`` has ``content`` and ``style`` below it; pairs whose
 pictures are not there are left out. Pictures already in ``--out`` are kept: delete lite's after changing the network.
 """
 
@@ -63,7 +64,7 @@ class Pair:
 
     def __init__(self, content: str, style: str, settings: Settings, judge: VGG) -> None:
         self.name = f"{Path(content).stem}-{Path(style).stem}".replace("sample:", "")
-        self.content, self.style, self.settings = content, style, settings
+        self.settings = settings
         self.photograph, self.painting = read(content, size=settings.size), read(style, size=settings.size)
         unweighted = settings.model_copy(update={"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0})
         self.objective = objective_of(unweighted, judge, self.photograph, self.painting)
@@ -84,7 +85,7 @@ class Pair:
         return read(str(path))
 
 
-def share(pair: Pair, out: Path, weights: Path) -> dict[str, float]:
+def share(pair: Pair, out: Path, weights: Path | None) -> dict[str, float]:
     """The share of one pair, and what it is made of."""
     nothing = pair.score(pair.photograph).style
     vgg = pair.score(pair.paint(out, "vgg19", 1.0, weights))
@@ -103,7 +104,8 @@ def share(pair: Pair, out: Path, weights: Path) -> dict[str, float]:
 
 
 def cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """Seconds per evaluation, and what one adds to the memory of the process, MiB: in a process of its own."""
+    """Seconds per evaluation; memory in MiB that network, targets and evaluation add to a process of their own, and
+    that process's peak."""
     command = [sys.executable, "-m", "benchmarks.lite", "--cost", network, "--size", str(size)]
     return json.loads(
         subprocess.run(
@@ -133,12 +135,14 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def sheet(pairs: list[Pair], out: Path, height: int) -> Path:
+def sheet(pairs: list[Pair], out: Path, weights: Path | None, height: int) -> Path:
     """Photograph, painting, vgg19 and lite side by side, a row a pair: ``out/sheet.png``."""
     rows = []
     for pair in pairs:
-        paths = [out / f"{pair.name}-{pair.settings.size}-{network}-1.png" for network in ("vgg19", "lite")]
-        images = [pair.photograph, pair.painting, *(read(str(path)) for path in paths)]
+        painted = [
+            pair.paint(out, network, 1.0, weights if network == "vgg19" else None) for network in ("vgg19", "lite")
+        ]
+        images = [pair.photograph, pair.painting, *painted]
         pictures = [Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()) for image in images]
         rows.append(
             [p.resize((round(p.width * height / p.height), height), Image.Resampling.LANCZOS) for p in pictures]
@@ -192,7 +196,7 @@ def main() -> None:
     }
     print(json.dumps(summary | costs, indent=1))
     (args.out / "results.json").write_text(json.dumps(summary | costs | {"pairs": results}, indent=1))
-    print(sheet(pairs, args.out, 256))
+    print(sheet(pairs, args.out, args.weights, 256))
 
 
 def found(name: str, kind: str, pictures: Path | None) -> str | None:

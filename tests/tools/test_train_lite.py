@@ -46,7 +46,6 @@ def test_a_killed_run_goes_on_and_ends_in_a_network_that_says_where_it_comes_fro
     run.wait()
     before = torch.load(checkpoint, weights_only=True)
     assert before["step"] >= 5
-    # less time than was spent already: the run goes on only to end
     subprocess.run([*command, "--minutes", str(before["seconds"] / 60 + 0.05)], cwd=ROOT, check=True)
     after = torch.load(checkpoint, weights_only=True)
     assert after["step"] > before["step"]

@@ -62,11 +62,11 @@ class Run:
     def learn(self, lessons: Iterator[Lesson], log: TextIO) -> None:
         """Step after step until the minutes are over."""
         began, before, recent = time.monotonic(), self.seconds, {}
-        while self.seconds < 60 * self.args.minutes:
+        while (done := self.seconds / (60 * self.args.minutes)) < 1:
             lesson = next(lessons)
-            self.student.train(self.seconds < FREE * 60 * self.args.minutes)
+            self.student.train(done < FREE)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.args.rate * rate_at(self.step, self.seconds / (60 * self.args.minutes))
+                group["lr"] = self.args.rate * rate_at(self.step, done)
             with torch.autocast(self.args.device, torch.bfloat16):
                 loss, shares = self.student.loss(lesson)
             self.optimiser.zero_grad(set_to_none=True)

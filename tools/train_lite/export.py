@@ -37,13 +37,15 @@ def export(args: argparse.Namespace, student: Student, step: int, seconds: float
         "steps": str(step),
         "minutes": str(round(seconds / 60)),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": "python -m tools.train_lite "
-        + " ".join(
-            f"--{name} {' '.join(map(str, v)) if isinstance(v, list) else v.name if isinstance(v, Path) else v}"
-            for name, v in vars(args).items()
-        ),
+        "command": "python -m tools.train_lite " + " ".join(option(*item) for item in vars(args).items()),
     }
     save_weights(args.out, Weights(weights, INPUT, normalised=True, about=about), torch.float16)
+
+
+def option(name: str, value: object) -> str:
+    """How it was given on the command line; of a path only the last part."""
+    values = value if isinstance(value, list) else [value.name if isinstance(value, Path) else value]
+    return f"--{name.replace('_', '-')} {' '.join(map(str, values))}"
 
 
 @torch.no_grad()
