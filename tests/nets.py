@@ -10,18 +10,24 @@ FILTERS = (4, 5, 6, 7, 8)
 
 
 def tiny_weights(
-    filters: tuple[int, ...] = FILTERS, deepest: str = "conv5_4", seed: int = 0, readouts: bool = False
+    filters: tuple[int, ...] = FILTERS, deepest: str = "conv5_4", seed: int = 0, factored: bool = False
 ) -> dict[str, torch.Tensor]:
-    """Random weights that keep activations alive, float32, under the paper's names."""
+    """Random weights that keep activations alive, float32, under the paper's names.
+
+    ``factored`` adds squeezes, from conv1_2 on and not in every layer, and readouts to more features than filters.
+    """
     generator = torch.Generator().manual_seed(seed)
     widths = [n for n, count in zip(filters, CONVOLUTIONS_PER_BLOCK, strict=True) for _ in range(count)]
     weights: dict[str, torch.Tensor] = {}
     before = 3
     for layer, width in zip(LAYERS[: LAYERS.index(deepest) + 1], widths, strict=False):
+        if factored and layer not in ("conv1_1", "conv3_1"):
+            weights[f"{layer}.squeeze"] = torch.randn(before - 1, before, generator=generator) / before**0.5
+            before -= 1
         weights[f"{layer}.weight"] = torch.randn(width, before, 3, 3, generator=generator) * (2 / (9 * before)) ** 0.5
         weights[f"{layer}.bias"] = 0.2 * torch.rand(width, generator=generator)
-        if readouts:
-            weights[f"{layer}.readout"] = torch.randn(width, width, generator=generator)
+        if factored:
+            weights[f"{layer}.readout"] = torch.randn(width + 2, width, generator=generator)
         before = width
     return weights
 
@@ -41,6 +47,8 @@ def reference_activations(network: VGG, image: np.ndarray) -> dict[str, np.ndarr
     for layer in network.layers:
         if layer in ("conv2_1", "conv3_1", "conv4_1", "conv5_1"):
             x = reference_pool(x, network.pooling)
+        if f"{layer}.squeeze" in weights:
+            x = np.einsum("rn,nhw->rhw", weights[f"{layer}.squeeze"], x)
         kernel, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
         padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
         h, w = x.shape[1:]

@@ -47,9 +47,9 @@ def by_hand(network: VGG, x: np.ndarray, p: np.ndarray, a: np.ndarray) -> dict[s
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-@pytest.mark.parametrize("readouts", [False, True])
-def test_terms_equal_the_papers_formulas(pooling, readouts):
-    network = tiny_network(pooling=pooling, readouts=readouts).double()
+@pytest.mark.parametrize("factored", [False, True])
+def test_terms_equal_the_papers_formulas(pooling, factored):
+    network = tiny_network(pooling=pooling, factored=factored).double()
     x, p, a = picture(33, 40, 0), picture(33, 40, 1), picture(48, 32, 2)
     terms, _ = objective(network, p, a).value_and_gradient(x)
     expected = by_hand(network, x.numpy(), p.numpy(), a.numpy())

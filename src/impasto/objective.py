@@ -38,9 +38,9 @@ class StyleTarget:
     A: Tensor
     M_a: int
 
-    def loss(self, F: Float[Tensor, "N M"]) -> Float[Tensor, ""]:
-        """E_l of an image's features F."""
-        return style_loss(gram(F), self.A, F.shape[1], self.M_a)
+    def loss(self, G: Float[Tensor, "N N"], M: int) -> Float[Tensor, ""]:
+        """E_l of an image's Gram matrix, summed over M positions."""
+        return style_loss(G, self.A, M, self.M_a)
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,18 @@ class WholeImage:
         per_size = PAPER_PIXELS / (x.shape[2] * x.shape[3])
         content = self.content_layers if alpha else {}
         style = self.style_layers if beta else {}
-        F = self.network.features(x, {*content, *style})
+        activations = self.network(x, {*content, *style})
+        F = {layer: activation.flatten(2).squeeze(0) for layer, activation in activations.items()}
         terms: dict[str, Tensor] = {}
         if content:
-            L_content = total(w * content_loss(F[layer], self.content[layer]) for layer, w in content.items())
+            L_content = total(
+                w * content_loss(self.network.link(layer).read(F[layer]), self.content[layer])
+                for layer, w in content.items()
+            )
             terms["content"] = alpha * per_size * L_content
         if style:
-            L_style = total(w * self.style[layer].loss(F[layer]) for layer, w in style.items())
+            G = {layer: gram_of(self.network, layer, F[layer]) for layer in style}
+            L_style = total(w * self.style[layer].loss(G[layer], F[layer].shape[1]) for layer, w in style.items())
             terms["style"] = beta * L_style
         if self.tv_weight:
             terms["tv"] = self.tv_weight * per_size * total_variation(x)
@@ -107,4 +112,14 @@ def content_targets(network: VGG, photograph: Float[Tensor, "1 3 h w"], layers: 
 @torch.no_grad()
 def style_targets(network: VGG, painting: Float[Tensor, "1 3 h w"], layers: Iterable[str]) -> dict[str, StyleTarget]:
     """A: the painting's Gram matrices ``{layer: (N_l, N_l)}``, with the number of positions each was summed over."""
-    return {layer: StyleTarget(gram(F), F.shape[1]) for layer, F in network.features(painting, set(layers)).items()}
+    targets = {}
+    for layer, activation in network(painting, set(layers)).items():
+        F = activation.flatten(2).squeeze(0)
+        targets[layer] = StyleTarget(gram_of(network, layer, F), F.shape[1])
+    return targets
+
+
+def gram_of(network: VGG, layer: str, F: Float[Tensor, "N M"]) -> Float[Tensor, "N_other N_other"]:
+    """The Gram matrix of the features R F as R (F Fᵀ) Rᵀ: R F itself, large at the low layers, is never made."""
+    R = network.link(layer).readout
+    return gram(F) if R is None else R @ gram(F) @ R.T

@@ -61,7 +61,7 @@ def test_dead_filters_do_not_make_numbers_that_are_none():
 
 
 def test_features_behind_a_readout_stay_what_they_are():
-    weights = {key: value.double() for key, value in tiny_weights(readouts=True).items()}
+    weights = {key: value.double() for key, value in tiny_weights(factored=True).items()}
     network = VGG(weights, INPUT)
     rescaled = VGG(normalised(weights, mean_activations(network, [picture.double() for picture in PICTURES])), INPUT)
     before, after = (n.features(PICTURES[0].double(), LAYERS) for n in (network, rescaled))

@@ -16,9 +16,9 @@ def test_layers_are_named_as_in_the_paper():
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-@pytest.mark.parametrize("readouts", [False, True])
-def test_features_equal_an_independent_implementation(pooling, readouts):
-    network = tiny_network(pooling=pooling, readouts=readouts).double()
+@pytest.mark.parametrize("factored", [False, True])
+def test_features_equal_an_independent_implementation(pooling, factored):
+    network = tiny_network(pooling=pooling, factored=factored).double()
     image = torch.rand(1, 3, 37, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     features = network.features(image, LAYERS)
     for layer, expected in reference_activations(network, image.numpy()).items():
@@ -36,8 +36,8 @@ def test_features_are_filters_by_positions():
 def test_nothing_beyond_the_deepest_layer_is_computed():
     network = tiny_network()
     computed = []
-    for layer, convolution in network.convolutions.items():
-        convolution.register_forward_hook(lambda *_, layer=layer: computed.append(layer))
+    for layer, link in network.links.items():
+        link.register_forward_hook(lambda *_, layer=layer: computed.append(layer))
     assert set(network(torch.rand(1, 3, 32, 32), ["conv2_1", "conv1_1"])) == {"conv1_1", "conv2_1"}
     assert computed == ["conv1_1", "conv1_2", "conv2_1"]
 
@@ -80,25 +80,32 @@ def test_an_unknown_pooling_is_refused():
 
 
 def broken(change: str) -> dict[str, torch.Tensor]:
-    weights = tiny_weights(readouts=True)
+    weights = tiny_weights(factored=True)
     if change == "gap":
         del weights["conv3_2.weight"]
     elif change == "no bias":
         del weights["conv3_2.bias"]
     elif change == "kernel":
-        weights["conv3_2.weight"] = torch.rand(6, 6, 5, 5)
+        weights["conv3_2.weight"] = torch.rand(6, 5, 5, 5)
     elif change == "channels":
         weights["conv3_2.weight"] = torch.rand(6, 7, 3, 3)
     elif change == "bias":
         weights["conv3_2.bias"] = torch.rand(7)
     elif change == "readout":
-        weights["conv3_2.readout"] = torch.rand(7, 6)
+        weights["conv3_2.readout"] = torch.rand(6, 7)
+    elif change == "squeeze":
+        weights["conv3_2.squeeze"] = torch.rand(5, 7)
+    elif change == "other rank":
+        weights["conv3_2.squeeze"] = torch.rand(4, 6)
     elif change == "scalar":
         weights["conv3_2.weight"] = torch.tensor(1.0)
     return weights if change != "empty" else {}
 
 
-@pytest.mark.parametrize("change", ["gap", "no bias", "kernel", "channels", "bias", "readout", "scalar", "empty"])
+CHANGES = ["gap", "no bias", "kernel", "channels", "bias", "readout", "squeeze", "other rank", "scalar", "empty"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_is_no_chain_is_refused(change):
     with pytest.raises(WeightsError, match=r"conv3_2|chain"):
         VGG(broken(change), CAFFE)

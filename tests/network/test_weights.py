@@ -59,9 +59,9 @@ def pth(request, tmp_path_factory):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("readouts", [False, True])
-def test_what_was_saved_is_read(tmp_path, readouts):
-    tensors = tiny_weights(readouts=readouts)
+@pytest.mark.parametrize("factored", [False, True])
+def test_what_was_saved_is_read(tmp_path, factored):
+    tensors = tiny_weights(factored=factored)
     means = {layer: torch.rand(len(tensors[f"{layer}.bias"])) for layer in LAYERS}
     save_weights(tmp_path / "w.safetensors", Weights(tensors, INPUT, True, means, {"licence": "CC0"}))
     found = read_weights(tmp_path / "w.safetensors")
@@ -212,7 +212,8 @@ BROKEN_CHAINS = {
     "flat": instead("conv1_2.weight", 4, 36),
     "a number": instead("conv1_2.weight"),
     "other biases": instead("conv1_2.bias", 5),
-    "other readout": instead("conv1_2.readout", 5, 4),
+    "other readout": instead("conv1_2.readout", 4, 5),
+    "other squeeze": instead("conv1_2.squeeze", 4, 5),
     "empty": lambda tensors: tensors.clear(),
 }
 

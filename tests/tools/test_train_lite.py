@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as nnf
 
 from impasto.network.registry import load_network
-from impasto.network.vgg import VGG
+from impasto.network.vgg import LAYERS, VGG
 from impasto.network.weights import Weights, read_weights, save_weights
-from tools.train_lite.student import INPUT, Student, missed, readout
+from tools.train_lite.fit import fit, moments, reduced_rank, strongest
+from tools.train_lite.lessons import ask
+from tools.train_lite.student import INPUT, beginner, filter_counts, loss_of, missed
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,24 +34,30 @@ def command(tmp_path):
     return [
         *[sys.executable, "-m", "tools.train_lite", "--teacher", str(tmp_path / "teacher.safetensors")],
         *["--pictures", str(tmp_path / "pictures"), "--out", str(tmp_path / "out" / "small.safetensors")],
-        *["--filters", "2", "3", "4", "5", "6", "--side", "48", "--batch", "2", "--pool", "4", "--reuse", "2"],
-        *["--save-every", "5", "--workers", "0"],
+        *["--side", "48", "--batch", "2", "--pool", "4", "--reuse", "2", "--save-every", "5", "--workers", "0"],
     ]
+
+
+def state_of(checkpoint, stage, steps):
+    """The checkpoint once it is of that stage and that far, None until then."""
+    if not checkpoint.exists():
+        return None
+    state = torch.load(checkpoint, weights_only=True)
+    return state if state["stage"] == stage and state["step"] >= steps else None
 
 
 def test_a_killed_run_goes_on_and_ends_in_a_network_that_says_where_it_comes_from(command, tmp_path):
     checkpoint = tmp_path / "out" / "small.checkpoint"
-    run = subprocess.Popen([*command, "--minutes", "5"], cwd=ROOT)
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and run.poll() is None and time.monotonic() < deadline:
+    run = subprocess.Popen([*command, "--first-minutes", "0.02", "--minutes", "5"], cwd=ROOT)
+    deadline = time.monotonic() + 300
+    while state_of(checkpoint, 3, 5) is None and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     run.kill()
     run.wait()
-    before = torch.load(checkpoint, weights_only=True)
-    assert before["step"] >= 5
+    before = state_of(checkpoint, 3, 5)
+    assert before is not None
     subprocess.run([*command, "--minutes", str(before["seconds"] / 60 + 0.05)], cwd=ROOT, check=True)
-    after = torch.load(checkpoint, weights_only=True)
-    assert after["step"] > before["step"]
+    after = state_of(checkpoint, 3, before["step"] + 1)
     assert after["starts"] == 1
 
     written = read_weights(tmp_path / "out" / "small.safetensors")
@@ -57,30 +66,72 @@ def test_a_killed_run_goes_on_and_ends_in_a_network_that_says_where_it_comes_fro
     assert {"source", "licence", "teacher_sha256", "steps", "minutes", "date", "command"} <= written.about.keys()
     network = load_network("lite", weights=tmp_path / "out" / "small.safetensors")
     features = network.features(torch.rand(1, 3, 48, 48), ["conv1_1", "conv5_1"])
-    assert features["conv5_1"].shape == (6, 9)
+    assert features["conv5_1"].shape == (8, 9)
     assert all(bool(F.isfinite().all()) for F in features.values())
 
 
-def test_the_plain_network_sees_what_the_student_sees():
-    torch.manual_seed(0)
-    student = Student([2, 3, 4, 5, 6], dict.fromkeys(nets.LAYERS, 8))
-    student.network(torch.rand(4, 3, 32, 32), ["conv5_2"])  # gives the normalisations something to remember
-    image = torch.rand(1, 3, 32, 32)
-    seen = student.eval().network(image, ["conv2_2", "conv5_2"])
-    plain = VGG(student.weights(), INPUT)(image, ["conv2_2", "conv5_2"])
-    for layer, activation in plain.items():
-        torch.testing.assert_close(activation, seen[layer], rtol=1e-4, atol=1e-5)
+def low_rank_pictures(seed):
+    """Activations of six filters and what a kernel of rank two makes of them, a few pictures."""
+    generator = torch.Generator().manual_seed(seed)
+    S, K, b = (torch.randn(shape, generator=generator) for shape in ((2, 6), (5, 2, 3, 3), (5,)))
+    inputs = [torch.rand(6, 12, 12, generator=generator) for _ in range(8)]
+    return inputs, [nnf.conv2d(nnf.conv2d(x[None], S[:, :, None, None]), K, b, padding=1)[0] for x in inputs]
 
 
-def test_a_readout_gives_the_teachers_losses_of_the_predicted_features():
+def test_regression_finds_a_kernel_of_low_rank():
+    inputs, answers = low_rank_pictures(0)
+    S, K, bias = reduced_rank(moments(inputs, answers), 2)
+    assert S.shape == (2, 6)
+    found = nnf.conv2d(nnf.conv2d(inputs[0][None], S[:, :, None, None]), K, bias, padding=1)[0]
+    assert float((found - answers[0]).square().mean() / answers[0].var()) < 1e-4
+
+
+def test_too_low_a_rank_misses_what_the_singular_values_say():
+    """One of two equally strong directions is left out: half of the variance is missed."""
     generator = torch.Generator().manual_seed(1)
-    A, F, P = (torch.randn(shape, generator=generator) for shape in ((11, 4), (4, 30), (4, 30)))
-    R, ratio = readout(A).double(), (4 / 11) ** 2
-    A, F, P = A.double(), F.double(), P.double()
-    torch.testing.assert_close((R @ (F - P)).square().sum(), ratio * (A @ (F - P)).square().sum(), rtol=1e-5, atol=0)
-    narrow = (R @ (F @ F.T - P @ P.T) @ R.T).square().sum() / (4 * 4**2)
-    wide = (A @ (F @ F.T - P @ P.T) @ A.T).square().sum() / (4 * 11**2)
-    torch.testing.assert_close(narrow, ratio * wide, rtol=1e-5, atol=0)
+    inputs = [torch.randn(2, 40, 40, generator=generator) for _ in range(40)]
+    K = torch.zeros(2, 2, 3, 3)
+    K[0, 0, 1, 1] = K[1, 1, 1, 1] = 1.0  # each answer is one of the filters
+    answers = [nnf.conv2d(x[None], K, padding=1)[0] for x in inputs]
+    S, kernel, bias = reduced_rank(moments(inputs, answers), 1)
+    error = sum(
+        (nnf.conv2d(nnf.conv2d(x[None], S[:, :, None, None]), kernel, bias, padding=1)[0] - y).square().sum()
+        for x, y in zip(inputs, answers, strict=True)
+    )
+    assert float(error / sum(y.square().sum() for y in answers)) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_filters_kept_are_those_that_are_needed_and_that_no_other_replaces():
+    inputs, _ = low_rank_pictures(2)
+    inputs = [torch.cat([x, x[:1] + 1e-3 * torch.rand(1, 12, 12)]) for x in inputs]  # filter 6 repeats filter 0
+    K = torch.zeros(1, 7, 3, 3)
+    K[0, [0, 1, 2], 1, 1] = torch.tensor([1.0, 2.0, 3.0])
+    answers = [nnf.conv2d(x[None], K, padding=1)[0] for x in inputs]
+    kept = strongest(moments(inputs, answers), 3).tolist()
+    assert {1, 2} <= set(kept)
+    assert len({0, 6} & set(kept)) <= 1
+
+
+def test_a_fit_student_has_every_layer_and_sees_what_the_teacher_sees():
+    torch.manual_seed(0)
+    teacher = VGG(nets.tiny_weights(filters=(16, 16, 16, 16, 16)), INPUT)
+    wide = filter_counts(teacher)
+    first = {key: value for key, value in teacher.weights().items() if key.split(".")[0] in LAYERS[:5]}
+    shares = {}
+    pictures = [torch.rand(1, 3, 64, 64) for _ in range(20)]
+    weights = fit(first, teacher, pictures, shares.__setitem__)
+    assert tuple(shares) == LAYERS[5:14]
+    assert max(shares.values()) < 0.02  # with all of the filters and the full rank there is little to miss
+    assert set(VGG(weights, INPUT).layers) == set(LAYERS[:14])
+    assert beginner(wide)["conv3_1.weight"].shape == (16, 16, 3, 3)
+
+
+def test_the_teacher_itself_misses_nothing():
+    teacher = VGG(nets.tiny_weights(), INPUT)
+    lesson = ask(teacher, torch.rand(2, 3, 48, 48), LAYERS, painted=False)
+    loss, shares = loss_of(teacher, lesson)
+    assert float(loss) < 1e-4
+    assert {"conv1_1", "conv1_1 gram", "conv5_1 gram"} <= shares.keys()
 
 
 def test_missed_is_a_mean_over_pictures_and_quiet_ones_weigh_less():

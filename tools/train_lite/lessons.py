@@ -1,7 +1,7 @@
 """Lessons without end: crops, and pictures from inside stylisations by the student as it is at the moment."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,23 +17,23 @@ from .pictures import Crops
 from .student import FEATURES, GRAMS, INPUT, Lesson
 
 KEPT_POSITIONS = 2304  # per picture and layer: neighbours say nearly the same, and memory is better spent on pictures
-VISITS = 12  # times that a painting in progress is taken up again before it makes room for a new one
-STEPS = 8  # of the solver at each visit
+VISITS = 16  # times that a painting in progress is taken up again before it makes room for a new one
+STEPS = 4  # of the solver at each visit
 
 
 @torch.no_grad()
-def ask(teacher: VGG, images: Tensor, *, painted: bool) -> Lesson:
-    """What the teacher sees in ``images`` ``(b, 3, h, w)``."""
+def ask(teacher: VGG, images: Tensor, layers: Collection[str], *, painted: bool) -> Lesson:
+    """What the teacher sees in ``images`` ``(b, 3, h, w)``, down to the deepest of ``layers``."""
     parameter = next(teacher.parameters())
     images = (images * 255).round().to(torch.uint8).to(parameter.device)
     x = (images.float() / 255).to(parameter.dtype).contiguous(memory_format=torch.channels_last)
     positions, features, grams = {}, {}, {}
-    for layer, activation in teacher(x, FEATURES).items():
+    for layer, activation in teacher(x, [layer for layer in FEATURES if layer in layers]).items():
         F = activation.flatten(2)
         positions[layer] = torch.randperm(F.shape[2], device=F.device)[:KEPT_POSITIONS].sort().values
-        features[layer] = F[:, :, positions[layer]].to(torch.bfloat16).contiguous()
+        features[layer] = F[:, :, positions[layer]].half().contiguous()
         if layer in GRAMS:
-            grams[layer] = (F.float() @ F.float().mT / F.shape[2]).to(torch.bfloat16)
+            grams[layer] = F.float() @ F.float().mT / F.shape[2]
     return Lesson(images, painted, positions, features, grams)
 
 
@@ -54,26 +54,23 @@ class Studio:
     What a student does not see as the teacher does, its optimisation finds and uses; so it learns from just that.
     """
 
-    def __init__(self, crops: Crops, checkpoint: Path, device: torch.device, count: int = 48) -> None:
-        self.crops, self.checkpoint, self.device, self.count = crops, checkpoint, device, count
+    def __init__(self, crops: Crops, checkpoint: Path, like: Tensor, count: int = 48) -> None:
+        self.crops, self.checkpoint, self.like, self.count = crops, checkpoint, like, count
         self.paintings: list[Painting] = []
         self.read_at = 0.0
 
-    def network(self) -> VGG | None:
-        """The student of the last checkpoint, None before the first."""
-        if not self.checkpoint.exists():
-            return None
+    def network(self) -> VGG:
+        """The student of the last checkpoint."""
         if (written_at := self.checkpoint.stat().st_mtime) != self.read_at:
             self.read_at = written_at
-            weights = torch.load(self.checkpoint, weights_only=True, map_location=self.device)["weights"]
-            half = {key: value.to(torch.bfloat16) for key, value in weights.items()}
-            self.student = VGG(half, INPUT).to(memory_format=torch.channels_last)
+            weights = torch.load(self.checkpoint, weights_only=True)["weights"]
+            self.student = VGG(weights, INPUT).to(self.like)
         return self.student
 
     def begin(self) -> Painting:
         """A new pair of pictures, a start and a strength."""
         rng = self.crops.rng
-        content, style = self.crops.crop()[None].to(self.device), self.crops.crop()[None].to(self.device)
+        content, style = (self.crops.crop()[None].to(self.like.device) for _ in range(2))
         noise = torch.rand_like(content)
         start = rng.choices([content, noise, style, 0.5 * content + 0.5 * noise], [0.6, 0.2, 0.1, 0.1])[0]
         alpha = 0.0 if rng.random() < 0.15 else 1.0
@@ -87,7 +84,7 @@ class Studio:
             painting = self.paintings[-1]
         else:
             painting = rng.choice(self.paintings)
-        dtype = torch.bfloat16
+        dtype = self.like.dtype
         objective = WholeImage(
             student,
             content_targets(student, painting.content.to(dtype), CONTENT_LAYERS),
@@ -96,7 +93,7 @@ class Studio:
             STYLE_LAYERS,
             *painting.weights,
         )
-        for step in minimise(InHalf(objective), painting.image, rng.randint(STEPS // 2, 2 * STEPS)):
+        for step in minimise(Converted(objective, dtype), painting.image, rng.randint(STEPS // 2, 2 * STEPS)):
             painting.image = step.image
         painting.visits += 1
         if painting.visits >= VISITS:
@@ -105,31 +102,41 @@ class Studio:
 
 
 @dataclass
-class InHalf:
-    """An objective computed in bfloat16 over a float32 image."""
+class Converted:
+    """An objective computed in ``dtype`` over a float32 image."""
 
     objective: WholeImage
+    dtype: torch.dtype
 
     def value_and_gradient(self, image: Tensor) -> tuple[dict[str, float], Tensor]:
-        x = image.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        x = image.to(self.dtype).contiguous(memory_format=torch.channels_last)
         terms, gradient = self.objective.value_and_gradient(x)
         return terms, gradient.float()
 
 
 class Lessons(torch.utils.data.IterableDataset[Lesson]):
-    """Fresh lessons, ``painted`` of them from the studio once there is a student to paint."""
+    """Fresh lessons for a student of these layers, ``painted`` of them from the studio."""
 
-    def __init__(self, teacher: VGG, crops: Crops, studio: Studio, size: int, painted: float) -> None:
-        self.teacher, self.crops, self.studio, self.size, self.painted = teacher, crops, studio, size, painted
+    def __init__(
+        self,
+        teacher: VGG,
+        crops: Crops,
+        layers: Collection[str],
+        size: int,
+        painted: float = 0,
+        studio: Studio | None = None,
+    ) -> None:
+        self.teacher, self.crops, self.layers, self.size = teacher, crops, layers, size
+        self.painted, self.studio = painted, studio
 
     def __iter__(self) -> Iterator[Lesson]:
         while True:
-            student = self.studio.network()
-            if student is not None and self.crops.rng.random() < self.painted:
+            if self.studio and self.crops.rng.random() < self.painted:
+                student = self.studio.network()
                 pictures = torch.stack([self.studio.picture(student) for _ in range(self.size)])
-                yield ask(self.teacher, pictures, painted=True)
+                yield ask(self.teacher, pictures, self.layers, painted=True)
             else:
-                yield ask(self.teacher, self.crops.batch(self.size), painted=False)
+                yield ask(self.teacher, self.crops.batch(self.size), self.layers, painted=False)
 
 
 def repeated(fresh: Iterator[Lesson], pool: int, reuse: float, rng: random.Random) -> Iterator[Lesson]:

@@ -1,30 +1,46 @@
-"""The student: a narrow VGG-19, with one linear map per matched layer to the features of the wide one."""
+"""The student: what shape it has, and how far what it sees is from what the teacher sees."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch import Tensor
 
-from impasto.network.vgg import CONVOLUTIONS_PER_BLOCK, LAYERS, VGG, Preprocessing
+from impasto.network.vgg import VGG, Preprocessing
+from impasto.objective import gram_of
 
+SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the filters before it, filters); rank 0: full
+    "conv1_1": (0, 16),
+    "conv1_2": (0, 16),
+    "conv2_1": (0, 48),
+    "conv2_2": (0, 48),
+    "conv3_1": (0, 192),
+    "conv3_2": (48, 192),
+    "conv3_3": (40, 192),
+    "conv3_4": (32, 160),
+    "conv4_1": (32, 384),
+    "conv4_2": (64, 512),
+    "conv4_3": (80, 384),
+    "conv4_4": (112, 384),
+    "conv5_1": (192, 512),
+    "conv5_2": (128, 512),
+}
+FIRST_WIDE = "conv3_1"
+"""Before it the student's filters are its own, found by gradient descent; from it on they are the teacher's."""
 FEATURES = {  # layer: weight of its share in the loss
     "conv1_1": 0.5,
-    "conv2_1": 0.5,
-    "conv2_2": 0.1,
+    "conv1_2": 0.2,
+    "conv2_1": 1.0,
+    "conv2_2": 0.2,
     "conv3_1": 1.0,
     "conv4_1": 1.0,
     "conv4_2": 1.0,
-    "conv4_4": 0.2,
-    "conv5_1": 1.5,
+    "conv5_1": 1.0,
     "conv5_2": 0.1,
 }
-GRAMS = {"conv1_1": 0.5, "conv2_1": 0.5, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 2.0}
+GRAMS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 3.0}
 INPUT = Preprocessing("RGB", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
-DEEPEST = "conv5_2"
-NORMALISED = LAYERS[LAYERS.index("conv3_1") : LAYERS.index(DEEPEST) + 1]
 
 
 @dataclass
@@ -34,64 +50,24 @@ class Lesson:
     images: Tensor  # (b, 3, h, w) uint8
     painted: bool  # whether they come from inside a stylisation
     positions: dict[str, Tensor]  # layer: (m,) indices into h_l * w_l
-    features: dict[str, Tensor]  # layer: (b, N_l, m) bfloat16
-    grams: dict[str, Tensor]  # layer: (b, N_l, N_l) bfloat16, divided by h_l * w_l
+    features: dict[str, Tensor]  # layer: (b, N_l, m) half precision
+    grams: dict[str, Tensor]  # layer: (b, N_l, N_l) divided by h_l * w_l
 
 
-class Student(nn.Module):
-    """The narrow network, trainable, and the maps A_l.
-
-    Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167) makes the deep layers learn faster, and the first
-    two blocks slower, which do without; it ends up inside the convolutions.
-    """
-
-    def __init__(self, filters: list[int], wide: Mapping[str, int]) -> None:
-        super().__init__()
-        self.network = VGG(random_chain(filters), INPUT).requires_grad_(True)
-        narrow = filter_counts(self.network)
-        self.maps = nn.ModuleDict({layer: nn.Linear(narrow[layer], wide[layer], bias=False) for layer in FEATURES})
-        for layer in NORMALISED:
-            convolution = self.network.convolutions[layer]
-            self.network.convolutions[layer] = nn.Sequential(convolution, nn.BatchNorm2d(narrow[layer], momentum=0.02))
-
-    @torch.no_grad()
-    def weights(self) -> dict[str, Tensor]:
-        """The plain network, its normalisations folded into its convolutions, with the readouts of the matched layers:
-        float32 on the CPU."""
-        weights = {}
-        for layer, module in self.network.convolutions.items():
-            if layer in NORMALISED:
-                convolution, norm = module
-                weight, bias = fuse_conv_bn_weights(
-                    convolution.weight,
-                    convolution.bias,
-                    norm.running_mean,
-                    norm.running_var,
-                    norm.eps,
-                    norm.weight,
-                    norm.bias,
-                )
-            else:
-                weight, bias = module.weight, module.bias
-            weights |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
-        weights |= {f"{layer}.readout": readout(linear.weight) for layer, linear in self.maps.items()}
-        return {key: value.detach().float().cpu().contiguous() for key, value in weights.items()}
-
-    def loss(self, lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
-        """The weighted sum of the shares missed, and each share by name."""
-        activations = self.network(lesson.images.float() / 255, FEATURES)
-        total, shares = torch.zeros((), device=lesson.images.device), {}
-        for layer, weight in FEATURES.items():
-            A = self.maps[layer].weight
-            F = activations[layer].flatten(2)
-            share = missed(A @ F[:, :, lesson.positions[layer]], lesson.features[layer])
-            total, shares[layer] = total + weight * share, share.item()
-            if layer in GRAMS:
-                G = F @ F.mT / F.shape[2]
-                with torch.autocast(F.device.type, enabled=False):
-                    share = missed(A @ G.float() @ A.T, lesson.grams[layer])
-                total, shares[f"{layer} gram"] = total + GRAMS[layer] * share, share.item()
-        return total, shares
+def loss_of(student: VGG, lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
+    """The weighted sum of the shares missed in the layers that the student has, and each share by name."""
+    layers = [layer for layer in FEATURES if layer in student.layers]
+    activations = student(lesson.images.float() / 255, layers)
+    total, shares = torch.zeros((), device=lesson.images.device), {}
+    for layer in layers:
+        F = activations[layer].flatten(2)
+        share = missed(student.link(layer).read(F[:, :, lesson.positions[layer]]), lesson.features[layer])
+        total, shares[layer] = total + FEATURES[layer] * share, share.item()
+        if layer in GRAMS:
+            G = torch.stack([gram_of(student, layer, f) for f in F]) / F.shape[2]
+            share = missed(G, lesson.grams[layer])
+            total, shares[f"{layer} gram"] = total + GRAMS[layer] * share, share.item()
+    return total, shares
 
 
 def missed(found: Tensor, wanted: Tensor) -> Tensor:
@@ -101,28 +77,26 @@ def missed(found: Tensor, wanted: Tensor) -> Tensor:
     return (error / (energy + 0.1 * energy.mean())).mean()
 
 
-def random_chain(filters: list[int]) -> dict[str, Tensor]:
-    """He-initialised weights of VGG-19's shape, ``filters`` per block, down to ``DEEPEST``."""
-    widths = [n for n, count in zip(filters, CONVOLUTIONS_PER_BLOCK, strict=True) for _ in range(count)]
-    weights, before = {}, 3
-    for layer, width in zip(LAYERS[: LAYERS.index(DEEPEST) + 1], widths, strict=False):
-        weights[f"{layer}.weight"] = torch.randn(width, before, 3, 3) * math.sqrt(2 / (9 * before))
-        weights[f"{layer}.bias"] = torch.zeros(width)
-        before = width
-    return weights
+def rank_and_filters(layer: str, wide: Mapping[str, int]) -> tuple[int, int]:
+    """Those of ``SHAPE``, with no more filters than the teacher has."""
+    rank, filters = SHAPE[layer]
+    return rank, min(filters, wide[layer])
 
 
 def filter_counts(network: VGG) -> dict[str, int]:
     """Filters per layer."""
-    return {layer: network.convolutions[layer].out_channels for layer in network.layers}
+    return {layer: network.link(layer).filters for layer in network.layers}
 
 
-def readout(A: Tensor) -> Tensor:
-    """R, symmetric, with R^T R = (N / N_teacher)^2 A^T A: what makes the paper's losses on R F those of A F.
-
-    |R dF|^2 is (N / N_teacher)^2 |A dF|^2, and with 1 / (4 N^2) before it |R dG R^T|^2 is (N / N_teacher)^2 times E_l
-    of A F: both losses shrink alike, and alpha/beta means what it means for the teacher.
-    """
-    values, vectors = torch.linalg.eigh(A.T.double() @ A.double())
-    root = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
-    return (A.shape[1] / A.shape[0] * root).float()
+def beginner(wide: Mapping[str, int]) -> dict[str, Tensor]:
+    """He-initialised weights down to ``FIRST_WIDE``, which has all its filters yet, with random readouts."""
+    weights, before = {}, 3
+    for layer in SHAPE:
+        filters = wide[layer] if layer == FIRST_WIDE else rank_and_filters(layer, wide)[1]
+        weights[f"{layer}.weight"] = torch.randn(filters, before, 3, 3) * math.sqrt(2 / (9 * before))
+        weights[f"{layer}.bias"] = torch.zeros(filters)
+        if layer == FIRST_WIDE:
+            return weights
+        weights[f"{layer}.readout"] = torch.randn(wide[layer], filters) / math.sqrt(filters)
+        before = filters
+    raise AssertionError("SHAPE has no FIRST_WIDE")

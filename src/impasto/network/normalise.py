@@ -36,7 +36,8 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
 
     w'_l[i, j] = w_l[i, j] · m_{l-1}[j] / m_l[i] and b'_l[i] = b_l[i] / m_l[i]: activations become F[i] / m_i, and the
     next layer undoes it. Means below ``FLOOR`` times the layer's average count as that, in a layer that is
-    all dead as 1. A readout takes the division back: what it gives has a scale of its own.
+    all dead as 1. Where a kernel comes with a squeeze, that undoes it; a readout takes the division back, since what it
+    gives has a scale of its own.
     """
     scale = {layer: m.clamp_min(FLOOR * float(m.mean()) or 1.0) for layer, m in means.items()}
     rescaled: dict[str, Tensor] = {}
@@ -46,7 +47,11 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
         m = scale[layer].to(weights[f"{layer}.weight"])
         weight = weights[f"{layer}.weight"] / m.view(-1, 1, 1, 1)
         if layer in before:
-            weight = weight * scale[before[layer]].to(weight).view(1, -1, 1, 1)
+            undone = scale[before[layer]].to(weight)
+            if f"{layer}.squeeze" in weights:
+                rescaled[f"{layer}.squeeze"] = weights[f"{layer}.squeeze"] * undone
+            else:
+                weight = weight * undone.view(1, -1, 1, 1)
         rescaled[f"{layer}.weight"] = weight
         rescaled[f"{layer}.bias"] = weights[f"{layer}.bias"] / m
         if f"{layer}.readout" in weights:

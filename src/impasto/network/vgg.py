@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from impasto.errors import UsageError, WeightsError
+from impasto.network.link import Link, average_pool, max_pool
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 
@@ -22,10 +22,7 @@ LAYERS: tuple[str, ...] = tuple(
 )
 """The layers in order, by the paper's names: conv1_1, conv1_2, conv2_1 … conv5_4."""
 
-POOLINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "average": nnf.avg_pool2d,  # the paper's: gradients reach every pixel, pictures come out smoother
-    "max": nnf.max_pool2d,  # as VGG was trained
-}
+POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {"average": average_pool, "max": max_pool}
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,12 @@ class VGG(nn.Module):
     """A chain of named 3 x 3 convolutions, each with its ReLU, pooled by two at the start of blocks 2 to 5.
 
     ``weights`` holds ``conv1_1.weight`` ``(N, 3, 3, 3)``, ``conv1_1.bias`` ``(N,)`` and so on, without gaps, as deep
-    as the network goes. A network trained to imitate another may bring ``conv1_1.readout`` ``(N, N)``, a matrix R that
-    its activations are multiplied by to become features: its basis is then that of the network it imitates.
+    as the network goes. A network trained to imitate another, of N′ filters, may bring two more matrices for a layer:
+
+    - ``conv3_2.squeeze`` ``(r, N_before)``: the r combinations of the filters before it that the kernel, then
+      ``(N, r, 3, 3)``, is applied to. A kernel of low rank, in its two factors (Zhang et al., arXiv 1505.06798).
+    - ``conv3_2.readout`` ``(N′, N)``, R: the other network's features as R F, where it has other filters than this one.
+
     Parameters are frozen: only the image is ever optimised.
 
     Raises WeightsError where the tensors do not form such a chain.
@@ -71,20 +72,22 @@ class VGG(nn.Module):
         check_chain(weights)
         self.preprocessing = preprocessing
         self.pooling = pooling
-        self.convolutions = nn.ModuleDict()
-        for layer in layers_of(weights):
-            weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
-            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, device="meta")
-            convolution.weight = nn.Parameter(weight, requires_grad=False)
-            convolution.bias = nn.Parameter(bias, requires_grad=False)
-            self.convolutions[layer] = convolution
-            if f"{layer}.readout" in weights:
-                self.register_buffer(f"readout_{layer}", weights[f"{layer}.readout"])
+        tensors: dict[str, dict[str, Tensor]] = {layer: {} for layer in layers_of(weights)}
+        for key, value in weights.items():
+            layer, _, part = key.partition(".")
+            tensors[layer][part] = value
+        self.links = nn.ModuleDict({layer: Link(parts) for layer, parts in tensors.items()})
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers this network has, in order."""
-        return tuple(self.convolutions)
+        return tuple(self.links)
+
+    def link(self, layer: str) -> Link:
+        """One layer."""
+        found = self.links[layer]
+        assert isinstance(found, Link)
+        return found
 
     def forward(self, image: Float[Tensor, "b 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """Activations ``{layer: (b, N_l, h_l, w_l)}`` of the named layers, nothing computed beyond the deepest.
@@ -96,28 +99,23 @@ class VGG(nn.Module):
         pool = POOLINGS[self.pooling]
         activations: dict[str, Tensor] = {}
         x = self.preprocessing(image)
-        for layer, convolution in self.convolutions.items():
+        for layer in self.layers:
             if len(activations) == len(set(layers)):
                 break
             if layer.endswith("_1") and layer != "conv1_1":
-                x = pool(x, 2)
-            x = nnf.relu(convolution(x))
+                x = pool(x)
+            x = self.link(layer)(x)
             if layer in layers:
                 activations[layer] = x
         return activations
 
     def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
-        return {layer: self._read(layer, x.flatten(2).squeeze(0)) for layer, x in self(image, layers).items()}
-
-    def _read(self, layer: str, F: Float[Tensor, "N M"]) -> Float[Tensor, "N M"]:
-        R: Tensor | None = getattr(self, f"readout_{layer}", None)
-        return F if R is None else R @ F
+        return {layer: self.link(layer).read(x.flatten(2).squeeze(0)) for layer, x in self(image, layers).items()}
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors this network was made from, under the same names."""
-        readouts = {f"{key.removeprefix('readout_')}.readout": value for key, value in self.named_buffers()}
-        return {key: value.detach() for key, value in self.convolutions.state_dict().items()} | readouts
+        return {key.removeprefix("links."): value.detach() for key, value in self.named_parameters()}
 
 
 def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -130,18 +128,22 @@ def check_chain(weights: Mapping[str, Tensor]) -> None:
     layers = layers_of(weights)
     if not layers or layers != LAYERS[: len(layers)]:
         raise WeightsError(f"the convolutions are not a chain from conv1_1 without gaps: {', '.join(layers) or 'none'}")
-    filters = [3]
+    before = 3
     for layer in layers:
-        shape, bias = tuple(weights[f"{layer}.weight"].shape), weights.get(f"{layer}.bias")
-        expected = (shape[0] if shape else 0, filters[-1], 3, 3)
-        if shape != expected or bias is None or tuple(bias.shape) != shape[:1]:
-            raise WeightsError(f"{layer} has a kernel of shape {shape}; (N, {filters[-1]}, 3, 3) and N biases expected")
-        readout = weights.get(f"{layer}.readout")
-        if readout is not None and tuple(readout.shape) != (shape[0], shape[0]):
+        kernel, bias = weights[f"{layer}.weight"], weights.get(f"{layer}.bias")
+        squeeze, readout = weights.get(f"{layer}.squeeze"), weights.get(f"{layer}.readout")
+        if squeeze is not None:
+            if squeeze.ndim != 2 or squeeze.shape[1] != before:
+                raise WeightsError(f"{layer} has a squeeze of shape {tuple(squeeze.shape)}; (r, {before}) expected")
+            before = squeeze.shape[0]
+        filters = kernel.shape[0] if kernel.ndim else 0
+        if kernel.shape != (filters, before, 3, 3) or bias is None or bias.shape != (filters,):
             raise WeightsError(
-                f"{layer} has a readout of shape {tuple(readout.shape)}; ({shape[0]}, {shape[0]}) expected"
+                f"{layer} has a kernel of shape {tuple(kernel.shape)}; (N, {before}, 3, 3) and N biases expected"
             )
-        filters.append(shape[0])
+        if readout is not None and (readout.ndim != 2 or readout.shape[1] != filters):
+            raise WeightsError(f"{layer} has a readout of shape {tuple(readout.shape)}; (N', {filters}) expected")
+        before = filters
 
 
 def check_layers(wanted: Collection[str], available: Collection[str]) -> None:

@@ -129,7 +129,7 @@ def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         f"{layer}.{part}": tensors[f"{theirs}.{part}"].float()
         for theirs, layer in names.items()
-        for part in ("weight", "bias", "readout")
+        for part in ("squeeze", "weight", "bias", "readout")
         if f"{theirs}.{part}" in tensors
     }
 

@@ -1,0 +1,94 @@
+"""One link of the chain: a convolution with its ReLU, and what a network that imitates another adds to it.
+
+While the weights are frozen, a link keeps for the image's gradient only what that needs. Autograd would keep every
+activation that a convolution or a pooling has seen, for gradients of weights that nobody asks for; the gradient with
+respect to the input takes the kernel and where the ReLU was open, one byte an activation instead of four, twice over.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as nnf
+
+
+class Link(nn.Module):
+    """relu(K ∗ (S x) + b), size kept, with the tensors that ``VGG`` tells of: ``weight`` K, ``bias`` b, and perhaps
+    ``squeeze`` S and ``readout`` R. Frozen, unless a training asks for their gradients."""
+
+    weight: Tensor
+    bias: Tensor
+    squeeze: Tensor | None
+    readout: Tensor | None
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name in ("weight", "bias", "squeeze", "readout"):
+            value = tensors.get(name)
+            if name == "weight" and value is not None:
+                value = value.contiguous(memory_format=torch.channels_last)  # activations follow: faster everywhere
+            self.register_parameter(name, None if value is None else nn.Parameter(value, requires_grad=False))
+
+    @property
+    def filters(self) -> int:
+        """N."""
+        return self.weight.shape[0]
+
+    def forward(self, x: Float[Tensor, "b before h w"]) -> Float[Tensor, "b N h w"]:
+        S = None if self.squeeze is None else self.squeeze[:, :, None, None]
+        if self.weight.requires_grad:
+            return rectified_convolution(x, S, self.weight, self.bias)
+        activation: Tensor = FrozenConvolution.apply(x, S, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return activation
+
+    def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
+        """R F: the features that the activations tell of."""
+        return F if self.readout is None else self.readout @ F
+
+
+def rectified_convolution(x: Tensor, S: Tensor | None, K: Tensor, b: Tensor) -> Tensor:
+    """relu(K ∗ (S x) + b)."""
+    return nnf.conv2d(x if S is None else nnf.conv2d(x, S), K, b, padding=1).relu_()
+
+
+class FrozenConvolution(torch.autograd.Function):
+    """``rectified_convolution`` with a gradient for x alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, b: Tensor) -> Tensor:
+        activation = rectified_convolution(x, S, K, b)
+        ctx.save_for_backward(activation > 0)
+        ctx.factors = S, K
+        return activation
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (is_open,), (S, K) = gradients, ctx.saved_tensors, ctx.factors
+        squeezed = nnf.conv_transpose2d(gradient * is_open, K, padding=1)
+        return squeezed if S is None else nnf.conv_transpose2d(squeezed, S), None, None, None
+
+
+class AveragePool(torch.autograd.Function):
+    """Means of 2 x 2 activations; a last odd row or column is left out."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "b N h w"]) -> Tensor:
+        ctx.left_out = 0, x.shape[3] % 2, 0, x.shape[2] % 2
+        return nnf.avg_pool2d(x, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return nnf.pad(nnf.interpolate(gradients[0] / 4, scale_factor=2), ctx.left_out)
+
+
+def average_pool(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N half_h half_w"]:
+    """The paper's pooling: gradients reach every pixel, pictures come out smoother."""
+    pooled: Tensor = AveragePool.apply(x)  # type: ignore[no-untyped-call]
+    return pooled
+
+
+def max_pool(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N half_h half_w"]:
+    """As VGG was trained."""
+    return nnf.max_pool2d(x, 2)
