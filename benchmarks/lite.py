@@ -2,8 +2,8 @@
 
     python -m benchmarks.lite --weights vgg19.safetensors --pictures DIR --out DIR
 
-Every pair of photograph and painting is painted by ``vgg19`` with the default settings and by ``lite`` at several style
-weights; every saved picture is read again and scored by VGG-19. With S0 the style loss of the photograph itself,
+Every pair of photograph and painting is painted by ``vgg19`` with the default settings and by ``lite`` at two or more
+style weights; every saved picture is read again and scored by VGG-19. With S0 the style loss of the photograph itself,
 
     share = (S0 - S(lite)) / (S0 - S(vgg19))
 
@@ -15,6 +15,7 @@ pictures are not there are left out. Pictures already in ``--out`` are kept: del
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -47,8 +48,8 @@ PAIRS = [
     ("sample:coffee", "sample:mosaic"),
     ("sample:rocket", "sample:pointillist"),
 ]
-SWEEP = [0.1, 0.3, 1.0, 3.0, 10.0]
-"""lite's style weights, in units of the default."""
+FACTOR, TRIES = 2.5, 3
+"""How lite's style weight goes from the default towards VGG-19's content loss, and how often."""
 
 
 @dataclass(frozen=True)
@@ -89,37 +90,49 @@ def share(pair: Pair, out: Path, weights: Path | None) -> dict[str, float]:
     """The share of one pair, and what it is made of."""
     nothing = pair.score(pair.photograph).style
     vgg = pair.score(pair.paint(out, "vgg19", 1.0, weights))
-    lite = [pair.score(pair.paint(out, "lite", weight, None)) for weight in SWEEP]
+    default = pair.score(pair.paint(out, "lite", 1.0, None))
+    lite, weight, factor = [default], 1.0, FACTOR if default.content < vgg.content else 1 / FACTOR
+    while len(lite) <= TRIES and not reached(lite, vgg):
+        weight *= factor
+        lite.append(pair.score(pair.paint(out, "lite", weight, None)))
     contents, styles = [np.log([getattr(score, term) for score in lite]) for term in ("content", "style")]
     order = np.argsort(contents)
     style = float(np.exp(np.interp(np.log(vgg.content), contents[order], styles[order])))
-    default = lite[SWEEP.index(1.0)]
     return {
         "share": (nothing - style) / (nothing - vgg.style),
         "share_at_default": (nothing - default.style) / (nothing - vgg.style),
         "removed_by_vgg19": 1 - vgg.style / nothing,
         "content_ratio_at_default": default.content / vgg.content,
-        "content_reached": float(contents.min() <= np.log(vgg.content) <= contents.max()),
+        "content_reached": float(reached(lite, vgg)),
     }
 
 
+def reached(lite: list[Score], vgg: Score) -> bool:
+    """Whether VGG-19's content loss lies between those of lite's pictures."""
+    contents = [score.content for score in lite]
+    return min(contents) <= vgg.content <= max(contents)
+
+
 def cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """Seconds per evaluation; memory in MiB that network, targets and evaluation add to a process of their own, and
-    that process's peak."""
+    """Seconds of an evaluation and MiB that it takes, each measured in a process of its own: for the memory one that
+    gives back at once what is free, so that what is measured is needed, and not kept by malloc."""
     command = [sys.executable, "-m", "benchmarks.lite", "--cost", network, "--size", str(size)]
-    return json.loads(
-        subprocess.run(
-            [*command, *(["--weights", str(weights)] if weights else [])], check=True, capture_output=True
-        ).stdout
+    command += ["--weights", str(weights)] if weights else []
+    seconds, memory = (
+        json.loads(subprocess.run(command, check=True, capture_output=True, env=os.environ | changes).stdout)
+        for changes in ({}, {"MALLOC_MMAP_THRESHOLD_": str(2**16)})
     )
+    return {"seconds": seconds["seconds"], "memory": memory["memory"], "process": seconds["process"]}
 
 
 def measure_cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """As ``cost``, in this process: the fastest of five, after a first one."""
-    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
-    settings = Settings(size=size)
+    """Seconds of an evaluation, the fastest of five; MiB that network, targets and evaluations add to a process that
+    has painted something small before; peak of the whole process."""
+    warm, small = load_network("lite"), torch.rand(1, 3, 64, 64)
+    objective_of(Settings(size=64), warm, small, small).value_and_gradient(small)
     idle = resident()
-    objective = objective_of(settings, load_network(network, weights=weights), photograph, painting)
+    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    objective = objective_of(Settings(size=size), load_network(network, weights=weights), photograph, painting)
     seconds = []
     for _ in range(6):
         began = time.perf_counter()
