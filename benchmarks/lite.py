@@ -70,10 +70,9 @@ class Pair:
         unweighted = settings.model_copy(update={"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0})
         self.objective = objective_of(unweighted, judge, self.photograph, self.painting)
 
-    @torch.no_grad()
     def score(self, image: Tensor) -> Score:
-        terms = self.objective.terms(image)
-        return Score(float(terms["content"]), float(terms["style"]))
+        terms, _ = self.objective.value_and_gradient(image)
+        return Score(terms["content"], terms["style"])
 
     def paint(self, out: Path, network: str, weight: float, weights: Path | None) -> Tensor:
         """The picture that ``network`` paints at ``weight`` times the default style weight, kept in ``out``."""

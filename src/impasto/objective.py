@@ -68,39 +68,64 @@ class WholeImage:
 
     def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Terms, Float[Tensor, "1 3 h w"]]:
         x = image.detach().requires_grad_(True)
-        terms = self.terms(x)
-        if not terms:
-            return {}, torch.zeros_like(image)
-        (gradient,) = torch.autograd.grad(total(terms.values()), x)
-        return {name: float(term.detach()) for name, term in terms.items()}, gradient
-
-    def terms(self, x: Float[Tensor, "1 3 h w"]) -> dict[str, Tensor]:
-        """The weighted terms of equation 7, as scalars that autograd can follow."""
-        alpha, beta = self.content_weight, self.style_weight
-        per_size = PAPER_PIXELS / (x.shape[2] * x.shape[3])
-        content = self.content_layers if alpha else {}
-        style = self.style_layers if beta else {}
-        activations = self.network(x, {*content, *style})
-        F = {layer: activation.flatten(2).squeeze(0) for layer, activation in activations.items()}
-        terms: dict[str, Tensor] = {}
-        if content:
-            L_content = total(
-                w * content_loss(self.network.link(layer).read(F[layer]), self.content[layer])
-                for layer, w in content.items()
-            )
-            terms["content"] = alpha * per_size * L_content
-        if style:
-            G = {layer: gram_of(self.network, layer, F[layer]) for layer in style}
-            L_style = total(w * self.style[layer].loss(G[layer], F[layer].shape[1]) for layer, w in style.items())
-            terms["style"] = beta * L_style
+        terms, gradient = self._through_the_network(x) if self.layers else ({}, torch.zeros_like(image))
         if self.tv_weight:
-            terms["tv"] = self.tv_weight * per_size * total_variation(x)
-        return terms
+            variation = self.tv_weight * area_factor(x) * total_variation(x)
+            terms["tv"] = float(variation.detach())
+            gradient = gradient + torch.autograd.grad(variation, x)[0]
+        return terms, gradient
+
+    @property
+    def layers(self) -> set[str]:
+        """Those that a term of some weight needs."""
+        return {
+            *(self.content_layers if self.content_weight else ()),
+            *(self.style_layers if self.style_weight else ()),
+        }
+
+    def losses(self, layer: str, F: Float[Tensor, "N M"], area: float) -> dict[str, Tensor]:
+        """What one layer adds to the terms of equation 7, from its activations F."""
+        losses = {}
+        if self.content_weight and layer in self.content_layers:
+            L_content = content_loss(self.network.link(layer).read(F), self.content[layer])
+            losses["content"] = self.content_weight * area * self.content_layers[layer] * L_content
+        if self.style_weight and layer in self.style_layers:
+            E = self.style[layer].loss(gram_of(self.network, layer, F), F.shape[1])
+            losses["style"] = self.style_weight * self.style_layers[layer] * E
+        return losses
+
+    def _through_the_network(self, x: Float[Tensor, "1 3 h w"]) -> tuple[Terms, Float[Tensor, "1 3 h w"]]:
+        """The terms that need the network, and their gradient.
+
+        Every layer's loss is differentiated on its own, and joins the gradient that comes from deeper layers when that
+        gets there: a layer's activations and their gradient, large at the low layers, are never there at once with all
+        others'.
+        """
+        activations = self.network(x, self.layers)
+        seen = {layer: activation.detach().requires_grad_(True) for layer, activation in activations.items()}
+        losses = {
+            layer: self.losses(layer, activation.flatten(2).squeeze(0), area_factor(x))
+            for layer, activation in seen.items()
+        }
+        terms: Terms = {}
+        for of_layer in losses.values():
+            for name, loss in of_layer.items():
+                terms[name] = terms.get(name, 0.0) + float(loss.detach())
+
+        def own_gradient(layer: str) -> Tensor:
+            gradient: Tensor = torch.autograd.grad(list(losses.pop(layer).values()), seen.pop(layer))[0]
+            return gradient
+
+        *others, deepest = activations
+        for layer in others:
+            activations.pop(layer).register_hook(lambda deeper, layer=layer: own_gradient(layer).add_(deeper))
+        (gradient,) = torch.autograd.grad(activations.pop(deepest), x, own_gradient(deepest))
+        return terms, gradient
 
 
-def total(values: Iterable[Tensor]) -> Tensor:
-    """Their sum."""
-    return torch.stack(list(values)).sum()
+def area_factor(x: Float[Tensor, "1 3 h w"]) -> float:
+    """What sums over pixels are multiplied by, to be those of a picture of 512 x 512."""
+    return PAPER_PIXELS / (x.shape[2] * x.shape[3])
 
 
 @torch.no_grad()

@@ -66,7 +66,8 @@ class Run:
         self.student = VGG(weights, INPUT).requires_grad_(True)
         self.student.to(self.args.device)
         self.rate = self.args.first_rate if stage == 1 else self.args.rate
-        self.optimiser = torch.optim.Adam(self.student.parameters(), lr=self.rate, betas=(0.9, 0.99))
+        groups = [{"params": [p], "size": 1.0 if stage == 1 else rms(p)} for p in self.student.parameters()]
+        self.optimiser = torch.optim.Adam(groups, lr=self.rate, betas=(0.9, 0.99))
 
     def save(self) -> None:
         weights = {key: value.cpu() for key, value in self.student.weights().items()}
@@ -82,7 +83,7 @@ class Run:
         while (done := self.seconds / (60 * minutes)) < 1:
             lesson = next(lessons)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.rate * rate_at(self.step, done)
+                group["lr"] = self.rate * group["size"] * rate_at(self.step, done)
             with torch.autocast(self.args.device, torch.bfloat16, enabled=self.args.half):
                 loss, shares = loss_of(self.student, lesson)
             self.optimiser.zero_grad(set_to_none=True)
@@ -106,6 +107,11 @@ class Run:
         about = {"stage": self.stage, "step": self.step, "seconds": round(self.seconds)}
         log.write(json.dumps(about | what) + "\n")
         log.flush()
+
+
+def rms(x: Tensor) -> float:
+    """How large its values are: in the third stage a rate is relative to it, or the small ones would soon be lost."""
+    return float(x.detach().square().mean().sqrt())
 
 
 def rate_at(step: int, done: float) -> float:
@@ -139,7 +145,7 @@ def train(args: argparse.Namespace) -> None:
             fitted = fit(weights, teacher.cpu().float(), asked, lambda layer, share: run.note(log, {layer: share}))
             teacher.to(args.device, dtype)
             run.begin(fitted, 3)
-            run.save()
+        run.save()  # what the studio paints with at first
         studio = Studio(crops, run.checkpoint, next(teacher.parameters()))
         run.learn(lessons(crops, LAYERS, args.batch, args.painted, studio), args.minutes, log)
     export(args, run.student, run.step, run.seconds, crops)
@@ -159,7 +165,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=200, help="lessons kept in memory, about 20 MB each at 192 px")
     parser.add_argument("--reuse", type=float, default=6, help="how often a lesson is learnt from")
     parser.add_argument("--first-rate", type=float, default=4e-3, help="Adam's learning rate in the first stage")
-    parser.add_argument("--rate", type=float, default=5e-4, help="Adam's learning rate in the third stage")
+    parser.add_argument("--rate", type=float, default=7e-4, help="the third stage's, relative to the weights")
     parser.add_argument("--save-every", type=int, default=250, help="steps between checkpoints, log lines every 100")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

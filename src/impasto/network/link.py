@@ -36,11 +36,12 @@ class Link(nn.Module):
         """N."""
         return self.weight.shape[0]
 
-    def forward(self, x: Float[Tensor, "b before h w"]) -> Float[Tensor, "b N h w"]:
+    def forward(self, x: Float[Tensor, "b before h w"], kept: bool = False) -> Float[Tensor, "b N h w"]:
+        """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open."""
         S = None if self.squeeze is None else self.squeeze[:, :, None, None]
         if self.weight.requires_grad:
             return rectified_convolution(x, S, self.weight, self.bias)
-        activation: Tensor = FrozenConvolution.apply(x, S, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        activation: Tensor = FrozenConvolution.apply(x, S, self.weight, self.bias, kept)  # type: ignore[no-untyped-call]
         return activation
 
     def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
@@ -57,17 +58,17 @@ class FrozenConvolution(torch.autograd.Function):
     """``rectified_convolution`` with a gradient for x alone."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, b: Tensor, kept: bool) -> Tensor:
         activation = rectified_convolution(x, S, K, b)
-        ctx.save_for_backward(activation > 0)
+        ctx.save_for_backward(activation if kept else activation > 0)
         ctx.factors = S, K
         return activation
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (is_open,), (S, K) = gradients, ctx.saved_tensors, ctx.factors
-        squeezed = nnf.conv_transpose2d(gradient * is_open, K, padding=1)
-        return squeezed if S is None else nnf.conv_transpose2d(squeezed, S), None, None, None
+        (gradient,), (activation,), (S, K) = gradients, ctx.saved_tensors, ctx.factors
+        squeezed = nnf.conv_transpose2d(gradient * (activation > 0), K, padding=1)
+        return squeezed if S is None else nnf.conv_transpose2d(squeezed, S), None, None, None, None
 
 
 class AveragePool(torch.autograd.Function):

@@ -104,7 +104,7 @@ class VGG(nn.Module):
                 break
             if layer.endswith("_1") and layer != "conv1_1":
                 x = pool(x)
-            x = self.link(layer)(x)
+            x = self.link(layer)(x, kept=layer in layers)
             if layer in layers:
                 activations[layer] = x
         return activations

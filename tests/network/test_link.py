@@ -1,0 +1,57 @@
+"""One link: the gradient of a frozen one against autograd's and finite differences, and what it keeps for it."""
+
+import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+
+from impasto.network.link import Link, average_pool
+
+
+def tensors(squeezed: bool) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"weight": (5, 3 if squeezed else 4, 3, 3), "bias": (5,)} | ({"squeeze": (3, 4)} if squeezed else {})
+    return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()}
+
+
+def seen(height: int = 7, width: int = 6) -> torch.Tensor:
+    return torch.rand(1, 4, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_a_frozen_link_has_the_gradient_of_one_that_learns(squeezed):
+    frozen, learning = Link(tensors(squeezed)), Link(tensors(squeezed)).requires_grad_(True)
+    direction = torch.randn(1, 5, 7, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    gradients = []
+    for link in (frozen, learning):
+        x = seen().requires_grad_(True)
+        activation = link(x)
+        gradients.append((activation.detach(), torch.autograd.grad((activation * direction).sum(), x)[0]))
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_the_gradient_of_a_frozen_link_equals_finite_differences(squeezed):
+    assert torch.autograd.gradcheck(Link(tensors(squeezed)), seen().requires_grad_(True))
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (7, 6), (6, 7), (5, 5)])
+def test_the_gradient_of_average_pooling_equals_finite_differences(height, width):
+    assert torch.autograd.gradcheck(average_pool, seen(height, width).requires_grad_(True))
+
+
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_a_frozen_link_keeps_one_byte_an_activation(squeezed):
+    kept = []
+    with saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        average_pool(Link(tensors(squeezed))(seen().requires_grad_(True)))
+    assert sum(tensor.nbytes for tensor in kept) == 5 * 7 * 6
+
+
+def test_a_readout_is_applied_to_what_is_read_and_not_to_what_goes_on():
+    R = torch.randn(9, 5, dtype=torch.float64)
+    plain, read = Link(tensors(False)), Link(tensors(False) | {"readout": R})
+    F = plain(seen()).flatten(2)[0]
+    torch.testing.assert_close(read(seen()).flatten(2)[0], F)
+    torch.testing.assert_close(read.read(F), R @ F)
+    torch.testing.assert_close(plain.read(F), F)
