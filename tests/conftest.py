@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from nets import INPUT, tiny_network, tiny_weights
 from PIL import Image
 
@@ -22,6 +23,9 @@ from impasto.network import registry
 from impasto.network.normalise import mean_activations, normalised
 from impasto.network.vgg import LAYERS
 from impasto.network.weights import TORCHVISION_INDICES, Weights, save_weights
+
+settings.register_profile("impasto", deadline=None)  # no test is timed: machines are noisy
+settings.load_profile("impasto")
 
 
 @pytest.fixture(autouse=True)

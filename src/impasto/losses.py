@@ -7,11 +7,12 @@ type they were given. A new loss is a function here and a term in ``objective.py
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as nnf
 
 
 def content_loss(F: Float[Tensor, "N M"], P: Float[Tensor, "N M"]) -> Float[Tensor, ""]:
     """Equation 1: L_content = ½ Σ_ij (F_ij − P_ij)². A plain sum, as in the paper: it grows with the picture."""
-    return 0.5 * (F - P).square().sum()
+    return 0.5 * nnf.mse_loss(F, P, reduction="sum")
 
 
 def gram(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:

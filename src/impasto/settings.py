@@ -34,8 +34,8 @@ class Settings(BaseModel):
     style_weight: Weight = STYLE_WEIGHT
     """β."""
     tv_weight: Weight = 0.0
-    """Weight of the total variation, which the paper does not have: off. 20 takes the grain out of a picture by
-    ``lite``, 300 with the VGG-19 networks, whose losses are 16 times as large; more blurs."""
+    """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
+    blurs."""
     content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)

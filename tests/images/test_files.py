@@ -348,7 +348,7 @@ ENCODED = dict(_encoded())
 
 
 @pytest.mark.parametrize("kind", ENCODED)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_a_picture_or_our_error_and_nothing_else(tmp_path, kind, data):
     encoded = bytearray(ENCODED[kind])
@@ -374,7 +374,7 @@ def test_damage_gives_a_picture_or_our_error_and_nothing_else(tmp_path, kind, da
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(16, 40), st.integers(16, 40), st.integers(0, 2**32))
 def test_png_comes_back_within_half_a_step(tmp_path, height, width, seed):
     image = noise(height, width, seed)

@@ -12,7 +12,7 @@ from impasto.network.vgg import LAYERS, VGG
 PICTURES = [torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.sampled_from(["average", "max"]))
 def test_mean_activations_become_one(seed, pooling):
     network = tiny_network(seed=seed, pooling=pooling)

@@ -81,13 +81,19 @@ def strongest(m: Moments, count: int) -> Tensor:
     return (weight * alone).argsort(descending=True)[:count].sort().values
 
 
-def reduced_rank(m: Moments, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Squeeze ``(r, N)``, kernel ``(N_y, r, 3, 3)`` and bias ``(N_y,)`` that predict the answers."""
+def directions(m: Moments) -> tuple[Tensor, Tensor]:
+    """The combinations S ``(N, N)`` of the filters that tell of the answers, one a row, each of variance 1 and none
+    telling what another tells, and how much of the answers each predicts ``(N,)``: the most telling last."""
     values, vectors = torch.linalg.eigh(m.between_filters())
     root = vectors * values.clamp_min(1e-7 * values.max()).sqrt()  # C = root rootᵀ
     W = m.regression().reshape(m.filters, -1)
-    _, directions = torch.linalg.eigh(root.T @ W @ W.T @ root)
-    S = torch.linalg.solve(root.T, directions[:, -rank:]).T
+    told, basis = torch.linalg.eigh(root.T @ W @ W.T @ root)
+    return torch.linalg.solve(root.T, basis).T, told
+
+
+def reduced_rank(m: Moments, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Squeeze ``(r, N)``, kernel ``(N_y, r, 3, 3)`` and bias ``(N_y,)`` that predict the answers."""
+    S = directions(m)[0][-rank:]
     squeezed = m.squeezed(S)
     K = squeezed.regression().T
     bias = m.y - K @ squeezed.x
@@ -110,8 +116,7 @@ def fit(
     inputs = [student(picture, [below])[below][0] for picture in pictures]
     answers = before_relu(teacher, pictures, todo)
     for layer in todo:
-        if layer.endswith("_1"):
-            inputs = [nnf.avg_pool2d(x, 2) for x in inputs]
+        inputs = [pooled(x, layer) for x in inputs]
         m = moments(inputs, answers[layer])
         if (count := rank_and_filters(below, wide)[1]) < m.filters:
             kept = strongest(m, count)
@@ -134,6 +139,11 @@ def missed(found: list[Tensor], answers: list[Tensor]) -> float:
     return error / energy
 
 
+def pooled(x: Tensor, layer: str) -> Tensor:
+    """What a layer sees of the activations before it."""
+    return nnf.avg_pool2d(x, 2) if layer.endswith("_1") else x
+
+
 def before_relu(teacher: VGG, pictures: list[Tensor], layers: list[str]) -> dict[str, list[Tensor]]:
     """What the teacher's convolutions give in each picture: ``{layer: [(N, h, w), …]}``, half precision."""
     kept: dict[str, list[Tensor]] = {layer: [] for layer in layers}
@@ -141,9 +151,7 @@ def before_relu(teacher: VGG, pictures: list[Tensor], layers: list[str]) -> dict
     for picture in pictures:
         seen = teacher(picture, set(before.values()))
         for layer in layers:
-            x = seen[before[layer]]
-            x = nnf.avg_pool2d(x, 2) if layer.endswith("_1") else x
-            link = teacher.link(layer)
+            link, x = teacher.link(layer), pooled(seen[before[layer]], layer)
             kept[layer].append(nnf.conv2d(x, link.weight, link.bias, padding=1)[0].half())
     return kept
 

@@ -65,7 +65,7 @@ def stylize(
         option(
             "--tv-weight",
             panel=LOSS,
-            text="Of the total variation. 20 smooths grain with lite, 300 with vgg19.",
+            text="Of the total variation. 300 smooths grain, more blurs.",
             default="0",
         ),
     ] = None,

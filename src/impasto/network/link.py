@@ -81,7 +81,8 @@ class AveragePool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return nnf.pad(nnf.interpolate(gradients[0] / 4, scale_factor=2), ctx.left_out)
+        spread = nnf.interpolate(gradients[0] / 4, scale_factor=2)
+        return nnf.pad(spread, ctx.left_out) if any(ctx.left_out) else spread
 
 
 def average_pool(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N half_h half_w"]:

@@ -46,7 +46,7 @@ class Source:
 
 NETWORKS = {
     "lite": Source(
-        about="built in: VGG-19's shape with a quarter of its filters, trained from scratch to see as VGG-19 does",
+        about="built in: a small VGG-19 with kernels of low rank, trained from scratch to see as VGG-19 does",
         builtin="lite.safetensors",
     ),
     "vgg19": Source(
