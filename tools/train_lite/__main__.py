@@ -39,7 +39,7 @@ from .pictures import Crops, load_pictures
 from .student import FIRST_WIDE, INPUT, Lesson, beginner, filter_counts, loss_of
 
 FIRST_SIDE, FIRST_BATCH = 72, 8  # of the first stage, whose layers see no farther
-FITTED = 360  # crops that the second stage learns from
+FITTED = 600  # crops that the second stage learns from: 8 MB of memory each
 
 
 class Run:
@@ -140,10 +140,12 @@ def train(args: argparse.Namespace) -> None:
             layers = LAYERS[: LAYERS.index(FIRST_WIDE) + 1]
             first = lessons(Crops(pictures, FIRST_SIDE, rng), layers, FIRST_BATCH)
             run.learn(first, args.first_minutes, log)
+            torch.set_num_threads(args.threads + args.workers)
             asked = [crops.batch(1) for _ in range(FITTED)]
             weights = {key: value.cpu().float() for key, value in run.student.weights().items()}
-            fitted = fit(weights, teacher.cpu().float(), asked, lambda layer, share: run.note(log, {layer: share}))
-            teacher.to(args.device, dtype)
+            exact = load_network("vgg19", weights=args.teacher)
+            fitted = fit(weights, exact, asked, lambda layer, share: run.note(log, {layer: round(share, 4)}))
+            torch.set_num_threads(args.threads)
             run.begin(fitted, 3)
         run.save()  # what the studio paints with at first
         studio = Studio(crops, run.checkpoint, next(teacher.parameters()))
