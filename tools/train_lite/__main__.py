@@ -38,6 +38,7 @@ from .lessons import Lessons, Studio, repeated
 from .pictures import Crops, load_pictures
 from .student import FIRST_WIDE, INPUT, Lesson, beginner, filter_counts, loss_of
 
+UP_TO_FIRST_WIDE = LAYERS[: LAYERS.index(FIRST_WIDE) + 1]
 FIRST_SIDE, FIRST_BATCH = 72, 8  # of the first stage, whose layers see no farther
 FITTED = 600  # crops that the second stage learns from: 8 MB of memory each
 
@@ -129,28 +130,33 @@ def train(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed + run.starts)
     pictures = load_pictures(args.pictures)
     crops = Crops(pictures, args.side, rng)
-
-    def lessons(*options: Any) -> Iterator[Lesson]:
-        fresh = Lessons(teacher, *options)
-        loader = torch.utils.data.DataLoader(fresh, batch_size=None, num_workers=args.workers)
-        return repeated(iter(loader), args.pool, args.reuse, rng)
-
     with args.out.with_suffix(".log.jsonl").open("a") as log:
         if run.stage == 1:
-            layers = LAYERS[: LAYERS.index(FIRST_WIDE) + 1]
-            first = lessons(Crops(pictures, FIRST_SIDE, rng), layers, FIRST_BATCH)
-            run.learn(first, args.first_minutes, log)
-            torch.set_num_threads(args.threads + args.workers)
-            asked = [crops.batch(1) for _ in range(FITTED)]
-            weights = {key: value.cpu().float() for key, value in run.student.weights().items()}
-            exact = load_network("vgg19", weights=args.teacher)
-            fitted = fit(weights, exact, asked, lambda layer, share: run.note(log, {layer: round(share, 4)}))
-            torch.set_num_threads(args.threads)
-            run.begin(fitted, 3)
+            first = Lessons(teacher, Crops(pictures, FIRST_SIDE, rng), UP_TO_FIRST_WIDE, FIRST_BATCH)
+            run.learn(lessons(args, first, rng), args.first_minutes, log)
+            run.begin(fitted(args, run, crops, log), 3)
         run.save()  # what the studio paints with at first
         studio = Studio(crops, run.checkpoint, next(teacher.parameters()))
-        run.learn(lessons(crops, LAYERS, args.batch, args.painted, studio), args.minutes, log)
+        third = Lessons(teacher, crops, LAYERS, args.batch, args.painted, studio)
+        run.learn(lessons(args, third, rng), args.minutes, log)
     export(args, run.student, run.step, run.seconds, crops)
+
+
+def lessons(args: argparse.Namespace, fresh: Lessons, rng: random.Random) -> Iterator[Lesson]:
+    """Fresh lessons from processes of their own, each repeated."""
+    loader = torch.utils.data.DataLoader(fresh, batch_size=None, num_workers=args.workers)
+    return repeated(iter(loader), args.pool, args.reuse, rng)
+
+
+def fitted(args: argparse.Namespace, run: Run, crops: Crops, log: TextIO) -> dict[str, Tensor]:
+    """The second stage: weights of the whole student, from those of the first."""
+    torch.set_num_threads(args.threads + args.workers)
+    asked = [crops.batch(1) for _ in range(FITTED)]
+    weights = {key: value.cpu() for key, value in run.student.weights().items()}
+    exact = load_network("vgg19", weights=args.teacher)
+    whole = fit(weights, exact, asked, lambda layer, share: run.note(log, {layer: round(share, 4)}))
+    torch.set_num_threads(args.threads)
+    return whole
 
 
 def main() -> None:
@@ -163,9 +169,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="length of the third stage")
     parser.add_argument("--side", type=int, default=192, help="crops are side x side px")
     parser.add_argument("--batch", type=int, default=3)
-    parser.add_argument("--painted", type=float, default=0.4, help="share of lessons from inside stylisations")
-    parser.add_argument("--pool", type=int, default=200, help="lessons kept in memory, about 20 MB each at 192 px")
-    parser.add_argument("--reuse", type=float, default=6, help="how often a lesson is learnt from")
+    parser.add_argument("--painted", type=float, default=0.6, help="share of lessons from inside stylisations")
+    parser.add_argument("--pool", type=int, default=160, help="lessons kept in memory, about 20 MB each at 192 px")
+    parser.add_argument("--reuse", type=float, default=4, help="how often a lesson is learnt from")
     parser.add_argument("--first-rate", type=float, default=4e-3, help="Adam's learning rate in the first stage")
     parser.add_argument("--rate", type=float, default=7e-4, help="the third stage's, relative to the weights")
     parser.add_argument("--save-every", type=int, default=250, help="steps between checkpoints, log lines every 100")
