@@ -5,6 +5,9 @@ F, P: features ``(N, M)``, N filters at M positions, of the generated image and 
 type they were given. A new loss is a function here and a term in ``objective.py``.
 """
 
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -17,7 +20,23 @@ def content_loss(F: Float[Tensor, "N M"], P: Float[Tensor, "N M"]) -> Float[Tens
 
 def gram(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:
     """Equation 3: G_ij = Σ_k F_ik F_jk. A plain sum over the M positions, as in the paper: not divided by anything."""
-    return F @ F.T
+    G: Tensor = _Gram.apply(F)  # type: ignore[no-untyped-call]
+    return G
+
+
+class _Gram(torch.autograd.Function):
+    """F Fᵀ with its gradient (D + Dᵀ) F, D the gradient with respect to F Fᵀ, in one product: autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, F: Tensor) -> Tensor:
+        ctx.save_for_backward(F)
+        return F @ F.T
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (D,), (F,) = gradients, ctx.saved_tensors
+        gradient: Tensor = (F.T @ (D + D.T)).T  # in the layout of F
+        return gradient
 
 
 def style_loss(G: Float[Tensor, "N N"], A: Float[Tensor, "N N"], M: int, M_a: int) -> Float[Tensor, ""]:

@@ -60,14 +60,18 @@ class FrozenConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, b: Tensor, kept: bool) -> Tensor:
         activation = rectified_convolution(x, S, K, b)
-        ctx.save_for_backward(activation if kept else activation > 0)
+        ctx.save_for_backward(activation if kept else activation.bool())
         ctx.factors = S, K
         return activation
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,), (activation,), (S, K) = gradients, ctx.saved_tensors, ctx.factors
-        squeezed = nnf.conv_transpose2d(gradient * (activation > 0), K, padding=1)
+        if activation.dtype == torch.bool:
+            gradient = gradient * activation
+        else:
+            gradient = torch.ops.aten.threshold_backward(gradient, activation, 0)
+        squeezed = nnf.conv_transpose2d(gradient, K, padding=1)
         return squeezed if S is None else nnf.conv_transpose2d(squeezed, S), None, None, None, None
 
 
