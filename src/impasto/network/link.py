@@ -38,10 +38,9 @@ class Link(nn.Module):
 
     def forward(self, x: Float[Tensor, "b before h w"], kept: bool = False) -> Float[Tensor, "b N h w"]:
         """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open."""
-        S = None if self.squeeze is None else self.squeeze[:, :, None, None]
         if self.weight.requires_grad:
-            return rectified_convolution(x, S, self.weight, self.bias)
-        activation: Tensor = FrozenConvolution.apply(x, S, self.weight, self.bias, kept)  # type: ignore[no-untyped-call]
+            return rectified_convolution(x, self.squeeze, self.weight, self.bias)
+        activation: Tensor = FrozenConvolution.apply(x, self.squeeze, self.weight, self.bias, kept)  # type: ignore[no-untyped-call]
         return activation
 
     def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
@@ -51,7 +50,12 @@ class Link(nn.Module):
 
 def rectified_convolution(x: Tensor, S: Tensor | None, K: Tensor, b: Tensor) -> Tensor:
     """relu(K ∗ (S x) + b)."""
-    return nnf.conv2d(x if S is None else nnf.conv2d(x, S), K, b, padding=1).relu_()
+    return nnf.conv2d(x if S is None else combined(x, S), K, b, padding=1).relu_()
+
+
+def combined(x: Float[Tensor, "b N h w"], S: Float[Tensor, "r N"]) -> Float[Tensor, "b r h w"]:
+    """S x at every position: with channels last in memory, one matrix product."""
+    return (x.movedim(1, -1) @ S.T).movedim(-1, 1)
 
 
 class FrozenConvolution(torch.autograd.Function):
@@ -72,7 +76,7 @@ class FrozenConvolution(torch.autograd.Function):
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, activation, 0)
         squeezed = nnf.conv_transpose2d(gradient, K, padding=1)
-        return squeezed if S is None else nnf.conv_transpose2d(squeezed, S), None, None, None, None
+        return squeezed if S is None else combined(squeezed, S.T), None, None, None, None
 
 
 class AveragePool(torch.autograd.Function):
