@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import reference
 import torch
-from nets import reference_activations, tiny_network
+from nets import tiny_network
 from torch.nn import functional as nnf
 
 from impasto.network.vgg import VGG
@@ -31,38 +32,29 @@ def objective(network: VGG, photograph: torch.Tensor, painting: torch.Tensor, **
     return WholeImage(**{**arguments, **changes})
 
 
-def by_hand(network: VGG, x: np.ndarray, p: np.ndarray, a: np.ndarray) -> dict[str, float]:
-    """The weighted terms in NumPy, from the reference network in ``nets``."""
-    F, P, S = (reference_activations(network, image) for image in (x, p, a))
-    h, w = x.shape[2:]
-    content = sum(0.5 * weight * np.sum((F[layer] - P[layer]) ** 2) for layer, weight in CONTENT.items())
-    style = 0.0
-    for layer, weight in STYLE.items():
-        f, s = (np.reshape(y, (y.shape[0], -1)) for y in (F[layer], S[layer]))
-        G, A = f @ f.T / f.shape[1], s @ s.T / s.shape[1]
-        style += weight * np.sum((G - A) ** 2) / (4 * f.shape[0] ** 2)
-    variation = np.sum(np.diff(x, axis=2) ** 2) + np.sum(np.diff(x, axis=3) ** 2)
-    size = 512**2 / (h * w)
-    return {"content": 2.0 * size * content, "style": 300.0 * style, "tv": 0.7 * size * variation}
+def by_hand(network: VGG, *images: torch.Tensor) -> tuple[dict[str, float], np.ndarray]:
+    arrays = [image.double().numpy() for image in images]
+    return reference.terms_and_gradient(network, *arrays, CONTENT, STYLE, 2.0, 300.0, 0.7)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("factored", [False, True])
-def test_terms_equal_the_papers_formulas(pooling, factored):
+def test_terms_and_gradient_equal_the_papers_formulas(pooling, factored):
     network = tiny_network(pooling=pooling, factored=factored).double()
     x, p, a = picture(33, 40, 0), picture(33, 40, 1), picture(48, 32, 2)
-    terms, _ = objective(network, p, a).value_and_gradient(x)
-    expected = by_hand(network, x.numpy(), p.numpy(), a.numpy())
+    terms, gradient = objective(network, p, a).value_and_gradient(x)
+    expected, by_hands = by_hand(network, x, p, a)
     assert set(terms) == set(expected)
     for name, value in expected.items():
         assert terms[name] == pytest.approx(value, rel=1e-9), name
+    np.testing.assert_allclose(gradient.numpy(), by_hands, rtol=1e-9, atol=1e-9 * np.abs(by_hands).max())
 
 
 def test_float32_keeps_five_digits():
     network = tiny_network()
     x, p, a = (picture(48, 40, seed).float() for seed in range(3))
     terms, _ = objective(network, p, a).value_and_gradient(x)
-    expected = by_hand(tiny_network(), *(image.double().numpy() for image in (x, p, a)))
+    expected, _ = by_hand(tiny_network(), x, p, a)
     for name, value in expected.items():
         assert terms[name] == pytest.approx(value, rel=1e-5), name
 

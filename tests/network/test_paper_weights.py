@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import torch
-from nets import reference_activations
 
 from impasto.images.files import read
 from impasto.network.registry import load_network
@@ -32,16 +32,15 @@ def test_the_shipped_means_make_mean_activations_about_one(vgg19):
 def test_the_real_network_equals_an_independent_implementation(vgg19):
     image = read("sample:chelsea", size=64)
     features = vgg19.features(image, LAYERS)
-    for layer, expected in reference_activations(vgg19, image.double().numpy()).items():
+    for layer, expected in reference.activations(vgg19, image.double().numpy()).items():
         flat = expected.reshape(expected.shape[0], -1)
         np.testing.assert_allclose(features[layer].numpy(), flat, rtol=1e-3, atol=1e-3 * flat.mean(), err_msg=layer)
 
 
-def test_lite_sees_much_of_what_vgg19_sees(vgg19):
-    """Of the energy of each layer's features, the share that a linear map of lite's predicts on unseen photographs."""
+def test_lite_sees_what_vgg19_sees(vgg19):
+    """Of the energy of each layer's features, the share that lite's features miss on a photograph it has not learnt."""
     lite = load_network("lite")
     image = read("sample:coffee", size=256)
-    for layer, least in {"conv1_1": 0.9, "conv2_1": 0.8, "conv3_1": 0.6, "conv4_1": 0.5, "conv5_1": 0.3}.items():
-        F, T = lite.features(image, [layer])[layer].double(), vgg19.features(image, [layer])[layer].double()
-        A = torch.linalg.lstsq(F.T, T.T).solution.T
-        assert 1 - float((A @ F - T).square().sum() / T.square().sum()) > least, layer
+    for layer, most in {"conv1_1": 0.1, "conv2_1": 0.15, "conv3_1": 0.15, "conv4_2": 0.2, "conv5_1": 0.35}.items():
+        F, T = lite.features(image, [layer])[layer], vgg19.features(image, [layer])[layer]
+        assert float((F - T).square().sum() / T.square().sum()) < most, layer

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import reference
 import torch
-from nets import FILTERS, reference_activations, tiny_network, tiny_weights
+from nets import FILTERS, tiny_network, tiny_weights
 
 from impasto.errors import UsageError, WeightsError
 from impasto.network.vgg import CAFFE, LAYERS, TORCHVISION, VGG
@@ -21,7 +22,7 @@ def test_features_equal_an_independent_implementation(pooling, factored):
     network = tiny_network(pooling=pooling, factored=factored).double()
     image = torch.rand(1, 3, 37, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     features = network.features(image, LAYERS)
-    for layer, expected in reference_activations(network, image.numpy()).items():
+    for layer, expected in reference.activations(network, image.numpy()).items():
         flat = expected.reshape(expected.shape[0], -1)
         np.testing.assert_allclose(features[layer].numpy(), flat, rtol=1e-10, atol=1e-10, err_msg=layer)
 
