@@ -16,6 +16,7 @@ pictures are not there are left out. Pictures already in ``--out`` are kept: del
 import argparse
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -147,13 +148,15 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def sheet(pairs: list[Pair], out: Path, weights: Path | None, height: int) -> Path:
-    """Photograph, painting, vgg19 and lite side by side, a row a pair: ``out/sheet.png``."""
-    rows = []
+def sheet(pairs: list[Pair], out: Path, weights: Path | None, height: int) -> tuple[Path, dict[str, str]]:
+    """Photograph, painting, and the two pictures side by side in an order drawn by lot, a row a pair, for a friend to
+    say which is whose: ``out/sheet.jpg``, and who painted A in each row."""
+    lots = random.Random(1)
+    rows, key = [], {}
     for pair in pairs:
-        painted = [
-            pair.paint(out, network, 1.0, weights if network == "vgg19" else None) for network in ("vgg19", "lite")
-        ]
+        order = lots.sample(["vgg19", "lite"], 2)
+        key[pair.name] = order[0]
+        painted = [pair.paint(out, network, 1.0, weights if network == "vgg19" else None) for network in order]
         images = [pair.photograph, pair.painting, *painted]
         pictures = [Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()) for image in images]
         rows.append(
@@ -162,14 +165,14 @@ def sheet(pairs: list[Pair], out: Path, weights: Path | None, height: int) -> Pa
     widths = [max(row[i].width for row in rows) for i in range(4)]
     page = Image.new("RGB", (sum(widths) + 8 * 3, 24 + (height + 8) * len(rows)), "white")
     draw = ImageDraw.Draw(page)
-    for i, title in enumerate(["photograph", "painting", "vgg19", "lite"]):
+    for i, title in enumerate(["photograph", "painting", "A", "B"]):
         left = sum(widths[:i]) + 8 * i
         draw.text((left + 4, 6), title, fill="black")
         for n, row in enumerate(rows):
             page.paste(row[i], (left, 24 + (height + 8) * n))
-    path = out / "sheet.png"
-    page.save(path)
-    return path
+    path = out / "sheet.jpg"
+    page.save(path, quality=88)
+    return path, key
 
 
 def main() -> None:
@@ -207,8 +210,10 @@ def main() -> None:
         "memory_ratio": costs["lite"]["memory"] / costs["vgg19"]["memory"],
     }
     print(json.dumps(summary | costs, indent=1))
-    (args.out / "results.json").write_text(json.dumps(summary | costs | {"pairs": results}, indent=1))
-    print(sheet(pairs, args.out, args.weights, 256))
+    path, key = sheet(pairs, args.out, args.weights, 256)
+    everything = summary | costs | {"pairs": results, "painted_a": key}
+    (args.out / "results.json").write_text(json.dumps(everything, indent=1))
+    print(path)
 
 
 def found(name: str, kind: str, pictures: Path | None) -> str | None:
