@@ -24,12 +24,17 @@ def export(args: argparse.Namespace, student: VGG, step: int, seconds: float, cr
         "steps": str(step),
         "minutes": str(round(seconds / 60)),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": "python -m tools.train_lite " + " ".join(option(*item) for item in vars(args).items()),
+        "command": " ".join(
+            ["python -m tools.train_lite", *filter(None, (option(*item) for item in vars(args).items()))]
+        ),
     }
     save_weights(args.out, Weights(student.weights(), INPUT, normalised=True, about=about), torch.float16)
 
 
 def option(name: str, value: object) -> str:
-    """How it was given on the command line; of a path only the last part."""
+    """How it was given on the command line, nothing where it was not; of a path only the last part."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool) or value is None:
+        return flag if value else ""
     values = value if isinstance(value, list) else [value.name if isinstance(value, Path) else value]
-    return f"--{name.replace('_', '-')} {' '.join(map(str, values))}"
+    return f"{flag} {' '.join(map(str, values))}"

@@ -13,6 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
+PARTS = ("squeeze", "weight", "bias", "readout")
+"""The tensors that a layer may have, by the names they have in a file."""
+
 
 class Link(nn.Module):
     """relu(K ∗ (S x) + b), size kept, with the tensors that ``VGG`` tells of: ``weight`` K, ``bias`` b, and perhaps
@@ -25,7 +28,7 @@ class Link(nn.Module):
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
-        for name in ("weight", "bias", "squeeze", "readout"):
+        for name in PARTS:
             value = tensors.get(name)
             if name == "weight" and value is not None:
                 value = value.contiguous(memory_format=torch.channels_last)  # activations follow: faster everywhere

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import UsageError, WeightsError
-from impasto.network.link import Link, average_pool, max_pool
+from impasto.network.link import PARTS, Link, average_pool, max_pool
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 
@@ -72,11 +72,12 @@ class VGG(nn.Module):
         check_chain(weights)
         self.preprocessing = preprocessing
         self.pooling = pooling
-        tensors: dict[str, dict[str, Tensor]] = {layer: {} for layer in layers_of(weights)}
-        for key, value in weights.items():
-            layer, _, part = key.partition(".")
-            tensors[layer][part] = value
-        self.links = nn.ModuleDict({layer: Link(parts) for layer, parts in tensors.items()})
+        self.links = nn.ModuleDict(
+            {
+                layer: Link({part: weights[key] for part in PARTS if (key := f"{layer}.{part}") in weights})
+                for layer in layers_of(weights)
+            }
+        )
 
     @property
     def layers(self) -> tuple[str, ...]:

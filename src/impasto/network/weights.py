@@ -18,6 +18,7 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import WeightsError
+from impasto.network.link import PARTS
 from impasto.network.vgg import LAYERS, Preprocessing, check_chain, layers_of
 
 TORCHVISION_INDICES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
@@ -129,7 +130,7 @@ def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         f"{layer}.{part}": tensors[f"{theirs}.{part}"].float()
         for theirs, layer in names.items()
-        for part in ("squeeze", "weight", "bias", "readout")
+        for part in PARTS
         if f"{theirs}.{part}" in tensors
     }
 
