@@ -16,7 +16,7 @@ from torch.nn import functional as nnf
 
 from impasto.network.vgg import LAYERS, VGG
 
-from .student import INPUT, SHAPE, filter_counts, rank_and_filters
+from .student import FEATURES, INPUT, SHAPE, filter_counts, rank_and_filters
 
 POSITIONS = 220  # per picture: patches of 3 x 3 that a layer is found from
 RIDGE = 1e-4  # of the mean variance
@@ -107,8 +107,8 @@ def fit(
     """``weights``, which end at the first of the wide layers, continued to the end of ``SHAPE``.
 
     Every layer has at first all of the teacher's filters, and keeps those that the next one needs most. At last every
-    layer gets a readout, where its filters are not all of the teacher's. ``log`` is told of every layer the share of
-    the teacher's energy that is missed.
+    layer of ``FEATURES`` gets a readout, where its filters are not all of the teacher's. ``log`` is told of every layer
+    the share of the teacher's energy that is missed.
     """
     weights, student, wide = dict(weights), VGG(weights, INPUT), filter_counts(teacher)
     below = student.layers[-1]
@@ -159,7 +159,8 @@ def before_relu(teacher: VGG, pictures: list[Tensor], layers: list[str]) -> dict
 def readouts(student: VGG, teacher: VGG, pictures: list[Tensor]) -> dict[str, Tensor]:
     """``{"conv3_1.readout": A}``, argmin |A F - T|^2, for the layers whose filters are not all of the teacher's."""
     has, wide = filter_counts(student), filter_counts(teacher)
-    narrow = [layer for layer in student.layers if student.link(layer).readout is not None or has[layer] < wide[layer]]
+    asked = [layer for layer in student.layers if layer in FEATURES]
+    narrow = [layer for layer in asked if student.link(layer).readout is not None or has[layer] < wide[layer]]
     squares, products = {}, {}
     for picture in pictures:
         seen, wanted = student(picture, narrow), teacher(picture, narrow)

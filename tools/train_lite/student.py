@@ -11,29 +11,30 @@ from impasto.network.vgg import VGG, Preprocessing
 from impasto.objective import gram_of
 
 SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the filters before it, filters); rank 0: full
-    "conv1_1": (0, 16),
-    "conv1_2": (0, 16),
-    "conv2_1": (0, 48),
-    "conv2_2": (0, 48),
-    "conv3_1": (0, 192),
-    "conv3_2": (48, 192),
-    "conv3_3": (40, 192),
-    "conv3_4": (32, 160),
+    "conv1_1": (0, 14),
+    "conv1_2": (0, 14),
+    "conv2_1": (0, 40),
+    "conv2_2": (0, 40),
+    "conv3_1": (0, 160),
+    "conv3_2": (48, 160),
+    "conv3_3": (40, 160),
+    "conv3_4": (32, 144),
     "conv4_1": (32, 384),
     "conv4_2": (64, 512),
-    "conv4_3": (80, 384),
-    "conv4_4": (112, 384),
-    "conv5_1": (192, 512),
-    "conv5_2": (128, 512),
+    "conv4_3": (112, 320),
+    "conv4_4": (160, 320),
+    "conv5_1": (256, 512),
+    "conv5_2": (64, 512),
 }
 FIRST_WIDE = "conv3_1"
 """Before it the student's filters are its own, found by gradient descent; from it on they are the teacher's."""
-FEATURES = {  # layer: weight of its share in the loss
+FEATURES = {  # layer that the paper uses, in one of its two versions: weight of its share in the loss
     "conv1_1": 0.5,
     "conv1_2": 0.2,
     "conv2_1": 1.0,
     "conv2_2": 0.2,
     "conv3_1": 1.0,
+    "conv3_2": 0.1,
     "conv4_1": 1.0,
     "conv4_2": 1.0,
     "conv5_1": 1.0,
