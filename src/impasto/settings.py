@@ -9,7 +9,7 @@ from impasto.errors import UsageError
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
-STYLE_WEIGHT = 3e8
+STYLE_WEIGHT = 1e8
 STARTS = ("content", "style", "noise")
 MAX_PIXELS = 100_000_000
 """What a picture's header may announce, in pixels, unless the caller allows more."""

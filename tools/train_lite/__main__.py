@@ -4,7 +4,7 @@
 
 Three stages, each with the teacher's answers to pictures as the only source; nothing of it is copied.
 
-1. The first two blocks, narrow, by gradient descent from random weights.
+1. The first two blocks, narrow, by gradient descent from random weights: features alone.
 2. The blocks after them, wide but of low rank, layer by layer by least squares (``fit.py``).
 3. All of it together by gradient descent. With F the student's features read out to the teacher's T, the loss is the
    share that is missed of the features and of their Gram matrices, a mean over pictures:
@@ -36,7 +36,7 @@ from .export import export
 from .fit import fit
 from .lessons import Lessons, Studio, repeated
 from .pictures import Crops, load_pictures
-from .student import FIRST_WIDE, INPUT, Lesson, beginner, filter_counts, loss_of
+from .student import FIRST_WIDE, GRAMS, INPUT, Lesson, beginner, filter_counts, loss_of
 
 UP_TO_FIRST_WIDE = LAYERS[: LAYERS.index(FIRST_WIDE) + 1]
 FIRST_SIDE, FIRST_BATCH = 72, 8  # of the first stage, whose layers see no farther
@@ -86,7 +86,7 @@ class Run:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate * group["size"] * rate_at(self.step, done)
             with torch.autocast(self.args.device, torch.bfloat16, enabled=self.args.half):
-                loss, shares = loss_of(self.student, lesson)
+                loss, shares = loss_of(self.student, lesson, {} if self.stage == 1 else GRAMS)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)

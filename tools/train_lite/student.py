@@ -11,18 +11,18 @@ from impasto.network.vgg import VGG, Preprocessing
 from impasto.objective import gram_of
 
 SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the filters before it, filters); rank 0: full
-    "conv1_1": (0, 14),
-    "conv1_2": (0, 14),
-    "conv2_1": (0, 40),
-    "conv2_2": (0, 40),
+    "conv1_1": (0, 12),
+    "conv1_2": (0, 16),
+    "conv2_1": (0, 32),
+    "conv2_2": (0, 48),
     "conv3_1": (0, 160),
     "conv3_2": (48, 160),
     "conv3_3": (40, 160),
-    "conv3_4": (32, 144),
+    "conv3_4": (32, 128),
     "conv4_1": (32, 384),
     "conv4_2": (64, 512),
-    "conv4_3": (112, 320),
-    "conv4_4": (160, 320),
+    "conv4_3": (112, 288),
+    "conv4_4": (144, 288),
     "conv5_1": (256, 512),
     "conv5_2": (64, 512),
 }
@@ -33,7 +33,7 @@ FEATURES = {  # layer that the paper uses, in one of its two versions: weight of
     "conv1_2": 0.2,
     "conv2_1": 1.0,
     "conv2_2": 0.2,
-    "conv3_1": 1.0,
+    "conv3_1": 2.0,
     "conv3_2": 0.1,
     "conv4_1": 1.0,
     "conv4_2": 1.0,
@@ -55,7 +55,7 @@ class Lesson:
     grams: dict[str, Tensor]  # layer: (b, N_l, N_l) divided by h_l * w_l
 
 
-def loss_of(student: VGG, lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
+def loss_of(student: VGG, lesson: Lesson, gram_weights: Mapping[str, float] = GRAMS) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum of the shares missed in the layers that the student has, and each share by name."""
     layers = [layer for layer in FEATURES if layer in student.layers]
     activations = student(lesson.images.float() / 255, layers)
@@ -64,10 +64,10 @@ def loss_of(student: VGG, lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
         F = activations[layer].flatten(2)
         share = missed(student.link(layer).read(F[:, :, lesson.positions[layer]]), lesson.features[layer])
         total, shares[layer] = total + FEATURES[layer] * share, share.item()
-        if layer in GRAMS:
+        if layer in gram_weights:
             G = torch.stack([gram_of(student, layer, f) for f in F]) / F.shape[2]
             share = missed(G, lesson.grams[layer])
-            total, shares[f"{layer} gram"] = total + GRAMS[layer] * share, share.item()
+            total, shares[f"{layer} gram"] = total + gram_weights[layer] * share, share.item()
     return total, shares
 
 

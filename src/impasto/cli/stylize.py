@@ -45,7 +45,7 @@ def stylize(
         float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", default="1")
     ] = None,
     style_weight: Annotated[
-        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="3e8")
+        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="1e8")
     ] = None,
     content_layers: Annotated[
         str | None,
