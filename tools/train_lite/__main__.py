@@ -14,7 +14,7 @@ Three stages, each with the teacher's answers to pictures as the only source; no
 The pictures are crops of those given, and in the third stage pictures taken from inside stylisations that the student
 itself is at: what it sees wrongly, the optimisation finds. The teacher costs many times what the student costs, so its
 answers are kept and each is learnt from several times. A run that was stopped goes on from its checkpoint, and with
-``--start`` a network trained before is trained on.
+``--start`` a network trained before is trained on, after the layers that it lacks have been fitted.
 """
 
 import argparse
@@ -36,9 +36,10 @@ from .export import export
 from .fit import fit
 from .lessons import Lessons, Studio, repeated
 from .pictures import Crops, load_pictures
-from .student import FIRST_WIDE, GRAMS, INPUT, Lesson, beginner, filter_counts, loss_of
+from .student import FIRST_WIDE, GRAMS, INPUT, SHAPE, Lesson, beginner, filter_counts, loss_of
 
 UP_TO_FIRST_WIDE = LAYERS[: LAYERS.index(FIRST_WIDE) + 1]
+DEEPEST = list(SHAPE)[-1]
 FIRST_SIDE, FIRST_BATCH = 72, 8  # of the first stage, whose layers see no farther
 FITTED = 600  # crops that the second stage learns from: 8 MB of memory each
 
@@ -134,6 +135,7 @@ def train(args: argparse.Namespace) -> None:
         if run.stage == 1:
             first = Lessons(teacher, Crops(pictures, FIRST_SIDE, rng), UP_TO_FIRST_WIDE, FIRST_BATCH)
             run.learn(lessons(args, first, rng), args.first_minutes, log)
+        if run.student.layers[-1] != DEEPEST:
             run.begin(fitted(args, run, crops, log), 3)
         run.save()  # what the studio paints with at first
         studio = Studio(crops, run.checkpoint, next(teacher.parameters()))
@@ -149,7 +151,7 @@ def lessons(args: argparse.Namespace, fresh: Lessons, rng: random.Random) -> Ite
 
 
 def fitted(args: argparse.Namespace, run: Run, crops: Crops, log: TextIO) -> dict[str, Tensor]:
-    """The second stage: weights of the whole student, from those of the first."""
+    """The second stage: weights of the whole student, from those of its first layers."""
     torch.set_num_threads(args.threads + args.workers)
     asked = [crops.batch(1) for _ in range(FITTED)]
     weights = {key: value.cpu() for key, value in run.student.weights().items()}
@@ -164,7 +166,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="VGG-19's weights, safetensors or .pth")
     parser.add_argument("--pictures", type=Path, required=True, help="folder of sub-folders of pictures")
     parser.add_argument("--out", type=Path, required=True, help="the safetensors; checkpoint and log go beside it")
-    parser.add_argument("--start", type=Path, help="weights to train on in the third stage, instead of new ones")
+    parser.add_argument("--start", type=Path, help="weights to train on, instead of new ones: stages 2 and 3")
     parser.add_argument("--first-minutes", type=float, default=15, help="length of the first stage")
     parser.add_argument("--minutes", type=float, default=60, help="length of the third stage")
     parser.add_argument("--side", type=int, default=192, help="crops are side x side px")

@@ -18,12 +18,12 @@ SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the fil
     "conv3_1": (0, 160),
     "conv3_2": (48, 160),
     "conv3_3": (40, 160),
-    "conv3_4": (32, 128),
+    "conv3_4": (32, 160),
     "conv4_1": (32, 384),
     "conv4_2": (64, 512),
-    "conv4_3": (112, 288),
-    "conv4_4": (144, 288),
-    "conv5_1": (256, 512),
+    "conv4_3": (80, 384),
+    "conv4_4": (112, 384),
+    "conv5_1": (208, 512),
     "conv5_2": (64, 512),
 }
 FIRST_WIDE = "conv3_1"
