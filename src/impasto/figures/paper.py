@@ -18,12 +18,11 @@ SECOND = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 """α/β of Figure 3."""
 
-FEATURES_AT_512 = 512 * 64 * 64
-"""N_l M_l of conv4_2 at 512 x 512 px.
+SCALE = 1e-5
+"""α/β of equations 1 to 7 as printed, for an α/β of 1 in the paper.
 
-The paper's ratios do not fit its equation 1, in which L_content is a sum over all features: at any of them the
-photograph would stay as it is (docs/paper.md has the figures). They fit a mean over the features. So α/β of the
-paper is this many times α/β of equations 1 to 7 as printed.
+The paper's ratios do not fit its equations, in which L_content is a sum over all features and E_l is not: at any of them
+the photograph would stay as it is. This factor makes the pictures look like the paper's: ``docs/paper.md``.
 """
 
 
@@ -59,7 +58,7 @@ class Subject:
 
     def stylized(self, name: str, painting: str, ratio: float, **changes: object) -> Panel:
         """The photograph painted, α/β as the paper has it."""
-        settings = self.changed(**{"init": "noise", "style_weight": FEATURES_AT_512 / ratio, **changes})
+        settings = self.changed(**{"init": "noise", "style_weight": 1 / (SCALE * ratio), **changes})
         return Panel(name, "stylize", settings, self.photograph, painting)
 
     def changed(self, **changes: object) -> Settings:
