@@ -21,8 +21,8 @@ RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 SCALE = 1e-5
 """α/β of equations 1 to 7 as printed, for an α/β of 1 in the paper.
 
-The paper's ratios do not fit its equations, in which L_content is a sum over all features and E_l is not: at any of them
-the photograph would stay as it is. This factor makes the pictures look like the paper's: ``docs/paper.md``.
+The paper's ratios do not fit its equations, in which L_content is a sum over all features and E_l is not: at any of
+them the photograph would stay as it is. This factor makes the pictures look like the paper's: ``docs/paper.md``.
 """
 
 
