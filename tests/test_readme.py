@@ -22,7 +22,8 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
 def test_every_command_line_is_one_the_program_takes():
     """Parsed, not run."""
     text = README.read_text(encoding="utf-8")
-    lines = re.findall(r"(?:^    |`|&& )impasto ((?:stylize|samples|recipe|weights)[^`\n]*)", text, re.MULTILINE)
+    commands = "stylize|reconstruct|texture|figures|samples|recipe|weights"
+    lines = re.findall(rf"(?:^    |`|&& )impasto ((?:{commands})[^`\n]*)", text, re.MULTILINE)
     assert len(lines) > 8
     group = typer.main.get_command(app)
     for line in lines:

@@ -14,13 +14,26 @@ from impasto.version import __version__
 
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError
-    from impasto.facade import paint, stylize
+    from impasto.facade import paint, reconstruct_content, reconstruct_style, stylize, texture
     from impasto.images.files import read, write
     from impasto.network.registry import load_network
     from impasto.settings import Settings
     from impasto.solver import Step
 
-__all__ = ["ImpastoError", "Settings", "Step", "__version__", "load_network", "paint", "read", "stylize", "write"]
+__all__ = [
+    "ImpastoError",
+    "Settings",
+    "Step",
+    "__version__",
+    "load_network",
+    "paint",
+    "read",
+    "reconstruct_content",
+    "reconstruct_style",
+    "stylize",
+    "texture",
+    "write",
+]
 
 _HOMES = {
     "ImpastoError": "impasto.errors",
@@ -29,7 +42,10 @@ _HOMES = {
     "load_network": "impasto.network.registry",
     "paint": "impasto.facade",
     "read": "impasto.images.files",
+    "reconstruct_content": "impasto.facade",
+    "reconstruct_style": "impasto.facade",
     "stylize": "impasto.facade",
+    "texture": "impasto.facade",
     "write": "impasto.images.files",
 }
 

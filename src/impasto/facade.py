@@ -1,6 +1,6 @@
-"""The facade: two pictures and settings in, an iterator of steps out."""
+"""The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -16,11 +16,14 @@ from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG, check_layers
 from impasto.objective import Objective, WholeImage, content_targets, style_targets
-from impasto.settings import Settings, validated
+from impasto.settings import STARTS, Settings, validated
 from impasto.solver import Step, minimise
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
+
+Canvas = tuple[int, int]
+"""Height and width of the picture that is painted, in px."""
 
 
 def stylize(content: Picture, style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -32,16 +35,7 @@ def stylize(content: Picture, style: Picture, settings: Settings | None = None, 
 
     Raises UsageError, InputError, LimitError and WeightsError at the call; DivergedError and LimitError on the way.
     """
-    settings = settings if settings and not options else validated(settings, **options)
-    check_layers([*settings.content_layers, *settings.style_layers], LAYERS)
-    device = device_of(settings.device)
-    photograph = picture(content, settings).to(device)
-    painting = picture(style, settings).to(device)
-    start = first_picture(settings, photograph, painting)
-    network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling).to(device)
-    with memory():
-        objective = objective_of(settings, network, photograph, painting)
-    return _steps(objective, start, settings)
+    return _begin(settings if settings and not options else validated(settings, **options), content, style)
 
 
 def paint(
@@ -51,16 +45,66 @@ def paint(
     return min(stylize(content, style, settings, **options), key=lambda step: step.loss).image.cpu()
 
 
-def objective_of(settings: Settings, network: VGG, photograph: Tensor, painting: Tensor) -> WholeImage:
-    """The paper's objective for these two pictures."""
+def reconstruct_content(content: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+    """Find the photograph again from what ``content_layers`` hold of it: L_content alone is minimised (equation 1).
+
+    Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
+    ``stylize``.
+    """
+    return _begin(validated(settings or Settings(init="noise"), **options), content=content)
+
+
+def reconstruct_style(style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+    """Find a picture with the Gram matrices of ``style_layers`` that the painting has: L_style alone (equation 5).
+
+    Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
+    otherwise; the rest as in ``stylize``.
+    """
+    return _begin(validated(settings or Settings(init="noise"), **options), style=style)
+
+
+def texture(
+    style: Picture, width: int, height: int, settings: Settings | None = None, **options: Any
+) -> Iterator[Step]:
+    """New texture in the manner of ``style``, ``width`` x ``height`` px: ``reconstruct_style`` at any size.
+
+    Gatys, Ecker and Bethge, *Texture Synthesis Using Convolutional Neural Networks* (arXiv 1505.07376). ``size`` is the
+    long side at which the painting is read, and so says how coarse the texture is. Raises UsageError for a side of
+    less than 16 px; the rest as in ``reconstruct_style``.
+    """
+    if min(width, height) < MIN_SIDE:
+        raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
+    return _begin(validated(settings or Settings(init="noise"), **options), style=style, canvas=(height, width))
+
+
+def _begin(
+    settings: Settings, content: Picture | None = None, style: Picture | None = None, canvas: Canvas | None = None
+) -> Iterator[Step]:
+    """The steps to a picture as large as ``canvas`` or the first of the pictures given."""
+    check_layers([*settings.content_layers, *settings.style_layers], LAYERS)
+    device = device_of(settings.device)
+    sources = {"content": content, "style": style}
+    pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
+    height, width = canvas or next(iter(pictures.values())).shape[2:]
+    start = first_picture(settings, pictures, (height, width)).to(device)
+    network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling).to(device)
+    with memory():
+        objective = objective_of(settings, network, pictures.get("content"), pictures.get("style"))
+    return _steps(objective, start, settings)
+
+
+def objective_of(
+    settings: Settings, network: VGG, photograph: Tensor | None = None, painting: Tensor | None = None
+) -> WholeImage:
+    """The paper's objective for these two pictures; without one of them, its term is left out."""
     return WholeImage(
         network,
-        content_targets(network, photograph, settings.content_layers),
-        style_targets(network, painting, settings.style_layers),
+        {} if photograph is None else content_targets(network, photograph, settings.content_layers),
+        {} if painting is None else style_targets(network, painting, settings.style_layers),
         settings.content_layers,
         settings.style_layers,
-        settings.content_weight,
-        settings.style_weight,
+        0.0 if photograph is None else settings.content_weight,
+        0.0 if painting is None else settings.style_weight,
         settings.tv_weight,
     )
 
@@ -77,25 +121,22 @@ def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
     return resized(source.float(), height, width)
 
 
-FIRST_PICTURES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
-    "content": lambda photograph, _painting, _seed: photograph,
-    "style": lambda photograph, painting, _seed: resized(painting, *photograph.shape[2:]),
-    "noise": lambda photograph, _painting, seed: white_noise(photograph, seed),
-}
-"""The first picture, by name, from photograph, painting and seed. A new one is one function here and a name in
-``settings.STARTS``."""
+def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
+    """Where the solver starts, as large as ``canvas``: noise, one of ``pictures`` by what it is for, or a file, each
+    stretched to fit. Raises UsageError for a start from a picture that this run does not have."""
+    if settings.init == "noise":
+        return white_noise(canvas, settings.seed)
+    if settings.init not in STARTS:
+        return resized(picture(settings.init, settings), *canvas)
+    if settings.init not in pictures:
+        names = [name for name in STARTS if name in pictures or name == "noise"]
+        raise UsageError(f"init: there is no '{settings.init}' to start from; choose {', '.join(names)}, or a file")
+    return resized(pictures[settings.init], *canvas)
 
 
-def first_picture(settings: Settings, photograph: Tensor, painting: Tensor) -> Float[Tensor, "1 3 h w"]:
-    """Where the solver starts, as large as the photograph: one of ``FIRST_PICTURES``, or a file stretched to fit."""
-    if settings.init in FIRST_PICTURES:
-        return FIRST_PICTURES[settings.init](photograph, painting, settings.seed)
-    return resized(picture(settings.init, settings).to(photograph), *photograph.shape[2:])
-
-
-def white_noise(like: Tensor, seed: int) -> Float[Tensor, "1 3 h w"]:
+def white_noise(canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
     """Uniform white noise in [0, 1]: the paper's start. Drawn on the CPU, so that a seed means the same everywhere."""
-    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
+    return torch.rand(1, 3, *canvas, generator=torch.Generator().manual_seed(seed))
 
 
 def resized(image: Tensor, height: int, width: int) -> Float[Tensor, "1 3 h w"]:

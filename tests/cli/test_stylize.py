@@ -20,7 +20,7 @@ from PIL import Image
 import impasto as library
 from impasto import facade
 from impasto.cli import app
-from impasto.cli.stylize import layers
+from impasto.cli.options import layers
 from impasto.errors import DivergedError, LimitError, UsageError
 from impasto.network.registry import load_network
 from impasto.network.vgg import CAFFE

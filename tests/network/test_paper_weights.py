@@ -8,9 +8,11 @@ import pytest
 import reference
 import torch
 
+from impasto.facade import objective_of
 from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG
+from impasto.settings import Settings
 
 FILE = os.environ.get("IMPASTO_TEST_VGG19")
 pytestmark = pytest.mark.skipif(FILE is None, reason="set IMPASTO_TEST_VGG19 to the file of the paper's VGG-19")
@@ -35,6 +37,19 @@ def test_the_real_network_equals_an_independent_implementation(vgg19):
     for layer, expected in reference.activations(vgg19, image.double().numpy()).items():
         flat = expected.reshape(expected.shape[0], -1)
         np.testing.assert_allclose(features[layer].numpy(), flat, rtol=1e-3, atol=1e-3 * flat.mean(), err_msg=layer)
+
+
+def test_losses_and_gradient_on_the_real_network_equal_an_independent_implementation(vgg19):
+    """To float32 accuracy, all of equations 1 to 7."""
+    x, p, a = (read(f"sample:{name}", size=48) for name in ("rocket", "chelsea", "swirl"))
+    content, style = {"conv4_2": 1.0}, dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2)
+    settings = Settings(content_layers=content, style_layers=style, content_weight=1, style_weight=1e8, tv_weight=0)
+    terms, gradient = objective_of(settings, vgg19, p, a).value_and_gradient(x)
+    arrays = [image.double().numpy() for image in (x, p, a)]
+    expected, by_hand = reference.terms_and_gradient(vgg19, *arrays, content, style, 1.0, 1e8, 0.0)
+    for name, value in terms.items():
+        assert value == pytest.approx(expected[name], rel=1e-4), name
+    assert np.linalg.norm(gradient.numpy() - by_hand) < 1e-3 * np.linalg.norm(by_hand)
 
 
 def test_lite_sees_what_vgg19_sees(vgg19):

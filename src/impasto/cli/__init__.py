@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli import console, samples, stylize, weights
+from impasto.cli import console, figures, reconstruct, samples, stylize, weights
 from impasto.errors import ImpastoError, InputError
 from impasto.version import __version__
 
@@ -25,6 +25,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("stylize")(stylize.stylize)
+app.add_typer(reconstruct.app)
+app.command("texture")(reconstruct.texture)
+app.command("figures")(figures.figures)
 app.command("samples")(samples.samples)
 app.command("recipe")(samples.recipe)
 app.add_typer(weights.app)

@@ -1,0 +1,92 @@
+"""``impasto figures``: the figures of the paper, with numbers."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from impasto.cli import options as o
+from impasto.cli.console import bar
+from impasto.cli.options import OUTPUT, PICTURE, option
+from impasto.cli.run import fetch_if_missing
+
+if TYPE_CHECKING:
+    from impasto.figures.panels import Panel
+
+
+def figures(
+    which: Annotated[
+        Literal["1", "2", "3", "cvpr", "all"], typer.Argument(help="The paper's figure, cvpr for its second version's.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sheets, pictures and report. Made if need be.")],
+    content: Annotated[
+        str | None, option("--content", panel=PICTURE, text="The photograph.", default="sample:chelsea")
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        option(
+            "--style",
+            panel=PICTURE,
+            text="A painting; once for each. Figure 1 takes the first, figure 3 the last.",
+            default="all samples",
+        ),
+    ] = None,
+    size: Annotated[int, typer.Option("--size", rich_help_panel=PICTURE, help="Long side of a picture in px.")] = 256,
+    steps: Annotated[int, typer.Option("--steps", rich_help_panel="Run", help="Steps for each picture.")] = 250,
+    solver: o.Solver = None,
+    network: o.Network = None,
+    weights: o.Weights = None,
+    pooling: o.Pooling = None,
+    device: o.Device = None,
+    max_pixels: o.MaxPixels = None,
+    quiet: Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing unless something fails.")] = False,
+) -> None:
+    """Make the figures of A Neural Algorithm of Artistic Style: sheets, single pictures, numbers and a report.
+
+    A run that was stopped goes on with the pictures that are missing.
+    """
+    options = dict(locals())
+    settings = o.settings_of(options)
+    from impasto.figures import sheets
+    from impasto.images.decoding import decode
+
+    sheets.check_matplotlib()
+    from impasto.figures import panels as engine
+    from impasto.figures import paper, report
+
+    subject = paper.Subject(content or paper.PHOTOGRAPH, style or paper.PAINTINGS, settings)
+    for file in (subject.photograph, *subject.paintings):
+        decode(file, size=settings.size, max_pixels=settings.max_pixels)
+    out.mkdir(parents=True, exist_ok=True)
+    fetch_if_missing(settings, silent=quiet)
+    wanted = [make(subject) for make in paper.FIGURES[which]]
+    panels = list({panel.name: panel for figure in wanted for row in figure.grid for panel in row}.values())
+    paint(panels, out, quiet=quiet)
+    done = {panel.name: painted for panel in panels if (painted := engine.painted(panel, out))}
+    for figure in wanted:
+        sheets.sheet(figure, done, out)
+    plot = sheets.held(done, out)[0] if which in ("1", "all") else None
+    report.write_csv(list(done.values()), out / "figures.csv")
+    page = report.write_report(wanted, done, out, plot)
+    if not quiet:
+        print(page)
+
+
+def paint(panels: "list[Panel]", out: Path, *, quiet: bool) -> None:
+    """Paint what is missing, with a progress bar over the pictures and one over the steps of each."""
+    from impasto.figures import panels as engine
+
+    progress: Any = nullcontext() if quiet else bar()
+    with progress:
+        if not quiet:
+            all_of_them = progress.add_task("pictures", total=len(panels))
+            this_one = progress.add_task("", total=None)
+        for at in engine.paint(panels, out):
+            if not quiet:
+                progress.update(all_of_them, completed=at.done)
+                progress.update(
+                    this_one, completed=at.step.index, total=at.panel.settings.steps, description=at.panel.name
+                )
+        if not quiet:
+            progress.update(all_of_them, completed=len(panels))

@@ -1,0 +1,106 @@
+"""The options of the commands that paint. Their defaults live in ``Settings``; the help says what they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.settings import Settings
+    from impasto.solver import Step
+
+Course = Iterator["Step"]
+"""What a command starts and follows to its end."""
+
+PICTURE, LOSS, NETWORK, RUN, OUTPUT = "Picture", "Loss", "Network", "Run", "Output"
+
+
+def option(*names: str, panel: str, text: str, default: str | None = None, least: int | None = None) -> Any:
+    """An option whose default lives in ``Settings``; ``default`` is what the help says of it."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=default or False, min=least)
+
+
+def out_option(default: str) -> Any:
+    return option(
+        "--out",
+        "-o",
+        panel=OUTPUT,
+        text="Where the picture goes: .png, .jpg, .webp or .tif. Replaced if it is there, unless it is an input.",
+        default=f"{default}.png here, never replacing a file",
+    )
+
+
+def style_layers_option(name: str) -> Any:
+    return option(
+        name,
+        panel=LOSS,
+        text="LAYER[=WEIGHT],… Equal shares if not said.",
+        default="conv1_1, conv2_1, conv3_1, conv4_1, conv5_1",
+    )
+
+
+def content_layers_option(name: str) -> Any:
+    return option(name, panel=LOSS, text="LAYER[=WEIGHT],… Weight 1 if not said.", default="conv4_2=1")
+
+
+def init_option(*starts: str) -> Any:
+    return option("--init", panel=RUN, text=f"The first picture: {', '.join(starts)}, or a file.", default=starts[0])
+
+
+Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
+TvWeight = Annotated[
+    float | None,
+    option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
+]
+Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
+Steps = Annotated[int | None, option("--steps", panel=RUN, text="Steps of the solver.", default="150")]
+Solver = Annotated[str | None, option("--solver", panel=RUN, text="lbfgs or adam.", default="lbfgs")]
+Network = Annotated[
+    str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")
+]
+Weights = Annotated[
+    Path | None,
+    option("--weights", panel=NETWORK, text="A .safetensors or .pth to use instead of the network's own weights."),
+]
+Pooling = Annotated[str | None, option("--pooling", panel=NETWORK, text="average or max.", default="average")]
+Device = Annotated[str | None, option("--device", panel=RUN, text="auto, cpu, cuda or mps.", default="auto")]
+MaxPixels = Annotated[
+    int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
+]
+SaveEvery = Annotated[
+    int, option("--save-every", panel=OUTPUT, text="Also save OUT-0050.png and so on, every N steps.", least=0)
+]
+NoRecipe = Annotated[
+    bool, option("--no-recipe", panel=OUTPUT, text="Leave settings, versions and inputs out of the file.")
+]
+AsJson = Annotated[bool, option("--json", panel=OUTPUT, text="JSON lines on stdout.")]
+Quiet = Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing unless something fails.")]
+
+
+def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
+    """Those that the options of a command ask for; what was not given keeps its default."""
+    from impasto.settings import Settings, validated
+
+    given = {name: value for name, value in options.items() if name in {*Settings.model_fields, "strength"}} | changed
+    return validated(**{name: value for name, value in given.items() if value is not None})
+
+
+def layers(option: str, text: str | None, *, share: bool) -> dict[str, float] | None:
+    """``conv1_1=0.2,conv2_1`` as layers with weights; those without one weigh 1, or with ``share`` 1/n of n layers."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    names = [part.partition("=")[0].strip() for part in parts]
+    if not parts or len(set(names)) < len(names):
+        raise UsageError(f"{option}: '{text}' should name layers, each once: conv1_1=0.2,conv2_1=0.2")
+    weights = {}
+    for name, part in zip(names, parts, strict=True):
+        _, equals, weight = part.partition("=")
+        try:
+            weights[name] = float(weight) if equals else 1 / len(parts) if share else 1.0
+        except ValueError:
+            raise UsageError(f"{option}: '{weight}' is not a number, in '{text}'") from None
+    return weights

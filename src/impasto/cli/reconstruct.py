@@ -1,0 +1,138 @@
+"""``impasto reconstruct`` and ``impasto texture``: what layers hold of a picture, found again from white noise."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli import options as o
+from impasto.cli.options import PICTURE, option
+from impasto.cli.run import run
+from impasto.errors import UsageError
+
+app = typer.Typer(
+    name="reconstruct",
+    help="Find a picture again from what some layers hold of it (Figure 1 of the paper).",
+    no_args_is_help=True,
+)
+
+
+@app.command("content")
+def content(
+    photograph: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
+    layer: Annotated[str | None, o.content_layers_option("--layer")] = None,
+    out: Annotated[Path | None, o.out_option("PHOTOGRAPH-LAYER")] = None,
+    size: o.Size = None,
+    tv_weight: o.TvWeight = None,
+    init: Annotated[str | None, o.init_option("noise", "content")] = None,
+    seed: o.Seed = None,
+    steps: o.Steps = None,
+    solver: o.Solver = None,
+    network: o.Network = None,
+    weights: o.Weights = None,
+    pooling: o.Pooling = None,
+    device: o.Device = None,
+    max_pixels: o.MaxPixels = None,
+    save_every: o.SaveEvery = 0,
+    no_recipe: o.NoRecipe = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Find PHOTOGRAPH again from the features of a layer alone: the paper's content reconstructions."""
+    options = dict(locals())
+    settings = o.settings_of(options, init=init or "noise", content_layers=o.layers("--layer", layer, share=False))
+
+    def begin() -> o.Course:
+        from impasto import facade
+
+        return facade.reconstruct_content(photograph, settings)
+
+    name = "-".join(settings.content_layers)
+    run("reconstruct content", settings, {"content": photograph}, begin, options, name=name)
+
+
+@app.command("style")
+def style(
+    painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
+    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
+    out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
+    size: o.Size = None,
+    tv_weight: o.TvWeight = None,
+    init: Annotated[str | None, o.init_option("noise", "style")] = None,
+    seed: o.Seed = None,
+    steps: o.Steps = None,
+    solver: o.Solver = None,
+    network: o.Network = None,
+    weights: o.Weights = None,
+    pooling: o.Pooling = None,
+    device: o.Device = None,
+    max_pixels: o.MaxPixels = None,
+    save_every: o.SaveEvery = 0,
+    no_recipe: o.NoRecipe = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Find a picture whose Gram matrices are those of PAINTING: the paper's style reconstructions."""
+    options = dict(locals())
+    settings = o.settings_of(options, init=init or "noise", style_layers=o.layers("--layers", layers, share=True))
+
+    def begin() -> o.Course:
+        from impasto import facade
+
+        return facade.reconstruct_style(painting, settings)
+
+    name = "-".join(["style", list(settings.style_layers)[-1]])
+    run("reconstruct style", settings, {"style": painting}, begin, options, name=name)
+
+
+def texture(
+    painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
+    size: Annotated[str, option("--size", panel=PICTURE, text="WIDTHxHEIGHT of the texture in px.")],
+    painting_size: Annotated[
+        int | None,
+        option(
+            "--painting-size",
+            panel=PICTURE,
+            text="Long side in px at which the painting is read: the smaller, the finer the texture.",
+            default="512",
+        ),
+    ] = None,
+    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
+    out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
+    tv_weight: o.TvWeight = None,
+    init: Annotated[str | None, o.init_option("noise", "style")] = None,
+    seed: o.Seed = None,
+    steps: o.Steps = None,
+    solver: o.Solver = None,
+    network: o.Network = None,
+    weights: o.Weights = None,
+    pooling: o.Pooling = None,
+    device: o.Device = None,
+    max_pixels: o.MaxPixels = None,
+    save_every: o.SaveEvery = 0,
+    no_recipe: o.NoRecipe = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Make new texture in the manner of PAINTING, at any size."""
+    options = dict(locals())
+    width, height = sides(size)
+    settings = o.settings_of(
+        options, size=painting_size, init=init or "noise", style_layers=o.layers("--layers", layers, share=True)
+    )
+
+    def begin() -> o.Course:
+        from impasto import facade
+
+        return facade.texture(painting, width, height, settings)
+
+    name = f"{width}x{height}"
+    run("texture", settings, {"style": painting}, begin, options, name=name, width=width, height=height)
+
+
+def sides(text: str) -> tuple[int, int]:
+    """Width and height of ``800x600``."""
+    if not (found := re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())):
+        raise UsageError(f"--size: '{text}' should be WIDTHxHEIGHT, such as 800x600")
+    return int(found[1]), int(found[2])
