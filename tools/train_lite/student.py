@@ -13,17 +13,17 @@ from impasto.objective import gram_of
 SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the filters before it, filters); rank 0: full
     "conv1_1": (0, 12),
     "conv1_2": (0, 16),
-    "conv2_1": (0, 32),
+    "conv2_1": (0, 40),
     "conv2_2": (0, 48),
-    "conv3_1": (0, 160),
-    "conv3_2": (48, 160),
-    "conv3_3": (40, 160),
+    "conv3_1": (0, 192),
+    "conv3_2": (48, 192),
+    "conv3_3": (40, 192),
     "conv3_4": (32, 160),
     "conv4_1": (32, 384),
     "conv4_2": (64, 512),
     "conv4_3": (80, 384),
     "conv4_4": (112, 384),
-    "conv5_1": (208, 512),
+    "conv5_1": (192, 512),
     "conv5_2": (64, 512),
 }
 FIRST_WIDE = "conv3_1"
