@@ -92,7 +92,8 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             best = step if best is None or step.loss <= best.loss else best
             yield Progress(panel, done, step)
         assert best is not None
-        write(best.image, folder / f"{panel.name}.png", recipe=panel.recipe())
+        made_of = panel.recipe()
+        write(best.image, folder / f"{panel.name}.png", recipe=made_of)
         record = {
             "name": panel.name,
             "kind": panel.kind,
@@ -101,7 +102,7 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             "steps": step.index,
             "evaluations": step.evaluations,
             **measures(panel.settings, best.image, panel.photograph, panel.painting),
-            "recipe": panel.recipe(),
+            "recipe": made_of,
         }
         with atomic(folder / f"{panel.name}.json") as file:
             file.write(json.dumps(record, indent=1).encode())

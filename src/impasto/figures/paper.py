@@ -7,13 +7,14 @@ Networks (CVPR 2016), Figures 1, 5 and 6, here called figure 1-cvpr, 4 and 5.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from impasto.figures.measures import LAYERS
 from impasto.figures.panels import Panel
-from impasto.settings import CONTENT_LAYERS, Settings
+from impasto.settings import CONTENT_LAYERS, Settings, validated
 
 PAINTINGS = tuple(f"sample:{name}" for name in ("swirl", "wave", "mosaic", "sunflowers", "pointillist", "composition"))
 PHOTOGRAPH = "sample:chelsea"
 
-FIRST = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+FIRST = LAYERS
 SECOND = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 """α/β of Figure 3."""
@@ -62,7 +63,7 @@ class Subject:
         return Panel(name, "stylize", settings, self.photograph, painting)
 
     def changed(self, **changes: object) -> Settings:
-        return Settings.model_validate(self.settings.model_dump(exclude_unset=True) | changes)
+        return validated(self.settings, **changes)
 
 
 def equal(layers: Sequence[str]) -> dict[str, float]:
@@ -105,7 +106,7 @@ def figure_1_cvpr(subject: Subject) -> Figure:
 
 
 def figure_2(subject: Subject) -> Figure:
-    """One photograph in the manner of many paintings: α/β = 1e-3, from the fifth on 1e-4."""
+    """One photograph in the manner of many paintings: α/β = 1e-3, from the fourth painting on 1e-4."""
     panels = [
         subject.stylized(f"figure2-{letter}", painting, 1e-3 if number < 3 else 1e-4)
         for number, (letter, painting) in enumerate(zip("bcdefghijklmnopqrstuvwxyz", subject.paintings, strict=False))
