@@ -17,7 +17,7 @@ from impasto.network.vgg import LAYERS, VGG
 from impasto.network.weights import Weights, read_weights, save_weights
 from tools.train_lite.fit import fit, moments, reduced_rank, strongest
 from tools.train_lite.lessons import ask
-from tools.train_lite.student import INPUT, beginner, filter_counts, loss_of, missed
+from tools.train_lite.student import INPUT, beginner, filter_counts, loss_of, misjudged, missed
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,10 +128,24 @@ def test_a_fit_student_has_every_layer_and_sees_what_the_teacher_sees():
 
 def test_the_teacher_itself_misses_nothing():
     teacher = VGG(nets.tiny_weights(), INPUT)
-    lesson = ask(teacher, torch.rand(2, 3, 48, 48), LAYERS, painted=False)
+    lesson = ask(teacher, torch.rand(2, 3, 48, 48), LAYERS, painted=True)
     loss, shares = loss_of(teacher, lesson)
     assert float(loss) < 1e-4
-    assert {"conv1_1", "conv1_1 gram", "conv5_1 gram"} <= shares.keys()
+    assert {"conv1_1", "conv1_1 gram", "conv5_1 gram", "style"} <= shares.keys()
+
+
+def test_what_picture_and_painting_have_in_common_is_not_misjudged():
+    """Two pairs, two layers of one filter and of two: in the first pair G - A is right though both are wrong."""
+    wanted = {
+        "conv1_1": torch.tensor([3.0, 5.0, 1.0, 2.0]).view(4, 1, 1),
+        "conv2_1": torch.tensor([2.0, 4.0, 0.0, 6.0]).view(4, 1, 1) * torch.ones(2, 2),
+    }
+    wrong = torch.tensor([0.7, 0.2, 0.7, -0.4]).view(4, 1, 1)
+    found = {"conv1_1": wanted["conv1_1"] + wrong, "conv2_1": wanted["conv2_1"] - wrong}
+    error = 0.6**2 + 4 * 0.6**2 / 2**2  # of the second pair: (5 - 2) seen as 3.6, (4 - 6) as -2.6
+    energies = 1**2, 2**2 + 4 * 6**2 / 2**2
+    expected = error / (energies[1] + 0.1 * sum(energies) / 2) / 2
+    assert float(misjudged(found, wanted)) == pytest.approx(expected)
 
 
 def test_missed_is_a_mean_over_pictures_and_quiet_ones_weigh_less():

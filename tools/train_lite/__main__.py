@@ -7,9 +7,11 @@ Three stages, each with the teacher's answers to pictures as the only source; no
 1. The first two blocks, narrow, by gradient descent from random weights: features alone.
 2. The blocks after them, wide but of low rank, layer by layer by least squares (``fit.py``).
 3. All of it together by gradient descent. With F the student's features read out to the teacher's T, the loss is the
-   share that is missed of the features and of their Gram matrices, a mean over pictures:
+   share that is missed of the features and of their Gram matrices, a mean over pictures,
 
-       L = sum_l  v_l |F - T|^2 / |T|^2  +  w_l |F F^T - T T^T|^2 / |T T^T|^2
+       L = sum_l  v_l |F - T|^2 / |T|^2  +  w_l |F F^T - T T^T|^2 / |T T^T|^2,
+
+   and the share that is misjudged of what sets a picture in progress apart from its painting (``student.misjudged``).
 
 The pictures are crops of those given, and in the third stage pictures taken from inside stylisations that the student
 itself is at: what it sees wrongly, the optimisation finds. The teacher costs many times what the student costs, so its
@@ -170,7 +172,7 @@ def main() -> None:
     parser.add_argument("--first-minutes", type=float, default=15, help="length of the first stage")
     parser.add_argument("--minutes", type=float, default=60, help="length of the third stage")
     parser.add_argument("--side", type=int, default=192, help="crops are side x side px")
-    parser.add_argument("--batch", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=4, help="pictures of a lesson, an even number")
     parser.add_argument("--painted", type=float, default=0.6, help="share of lessons from inside stylisations")
     parser.add_argument("--pool", type=int, default=160, help="lessons kept in memory, about 20 MB each at 192 px")
     parser.add_argument("--reuse", type=float, default=4, help="how often a lesson is learnt from")

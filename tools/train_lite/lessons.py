@@ -17,8 +17,8 @@ from .pictures import Crops
 from .student import FEATURES, GRAMS, INPUT, Lesson
 
 KEPT_POSITIONS = 2304  # per picture and layer: neighbours say nearly the same, and memory is better spent on pictures
-VISITS = 16  # times that a painting in progress is taken up again before it makes room for a new one
-STEPS = 4  # of the solver at each visit
+VISITS = 24  # times that a painting in progress is taken up again before it makes room for a new one
+STEPS = 6  # of the solver at each visit
 
 
 @torch.no_grad()
@@ -74,10 +74,10 @@ class Studio:
         noise = torch.rand_like(content)
         start = rng.choices([content, noise, style, 0.5 * content + 0.5 * noise], [0.6, 0.2, 0.1, 0.1])[0]
         alpha = 0.0 if rng.random() < 0.15 else 1.0
-        return Painting(start, content, style, (alpha, 10 ** rng.uniform(7.5, 10)))
+        return Painting(start, content, style, (alpha, 10 ** rng.uniform(7, 9)))
 
-    def picture(self, student: VGG) -> Tensor:
-        """Some painting after ``STEPS`` more steps, ``(3, side, side)``."""
+    def picture_and_painting(self, student: VGG) -> tuple[Tensor, Tensor]:
+        """Some picture in progress after ``STEPS`` more steps, and its painting, ``(3, side, side)`` each."""
         rng = self.crops.rng
         if len(self.paintings) < self.count:
             self.paintings.append(self.begin())
@@ -98,7 +98,7 @@ class Studio:
         painting.visits += 1
         if painting.visits >= VISITS:
             self.paintings.remove(painting)
-        return painting.image[0].cpu()
+        return painting.image[0].cpu(), painting.style[0].cpu()
 
 
 @dataclass
@@ -133,8 +133,9 @@ class Lessons(torch.utils.data.IterableDataset[Lesson]):
         while True:
             if self.studio and self.crops.rng.random() < self.painted:
                 student = self.studio.network()
-                pictures = torch.stack([self.studio.picture(student) for _ in range(self.size)])
-                yield ask(self.teacher, pictures, self.layers, painted=True)
+                pairs = [self.studio.picture_and_painting(student) for _ in range(self.size // 2)]
+                pictures, paintings = zip(*pairs, strict=True)
+                yield ask(self.teacher, torch.stack(pictures + paintings), self.layers, painted=True)
             else:
                 yield ask(self.teacher, self.crops.batch(self.size), self.layers, painted=False)
 

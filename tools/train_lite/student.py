@@ -36,11 +36,14 @@ FEATURES = {  # layer that the paper uses, in one of its two versions: weight of
     "conv3_1": 2.0,
     "conv3_2": 0.1,
     "conv4_1": 1.0,
-    "conv4_2": 1.0,
+    "conv4_2": 2.0,
     "conv5_1": 1.0,
     "conv5_2": 0.1,
 }
-GRAMS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 3.0}
+GRAMS = {"conv1_1": 0.5, "conv2_1": 0.5, "conv3_1": 0.5, "conv4_1": 0.5, "conv5_1": 1.0}
+STYLE = 10.0
+"""Weight of the share of the style that is misjudged: of the style loss between a picture and the painting it is to
+be like."""
 INPUT = Preprocessing("RGB", 1.0, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))
 
 
@@ -49,7 +52,7 @@ class Lesson:
     """Pictures and what the teacher sees in them: features at some positions, Gram matrices over all."""
 
     images: Tensor  # (b, 3, h, w) uint8
-    painted: bool  # whether they come from inside a stylisation
+    painted: bool  # whether the first half come from inside a stylisation, the second half being their paintings
     positions: dict[str, Tensor]  # layer: (m,) indices into h_l * w_l
     features: dict[str, Tensor]  # layer: (b, N_l, m) half precision
     grams: dict[str, Tensor]  # layer: (b, N_l, N_l) divided by h_l * w_l
@@ -59,22 +62,39 @@ def loss_of(student: VGG, lesson: Lesson, gram_weights: Mapping[str, float] = GR
     """The weighted sum of the shares missed in the layers that the student has, and each share by name."""
     layers = [layer for layer in FEATURES if layer in student.layers]
     activations = student(lesson.images.float() / 255, layers)
-    total, shares = torch.zeros((), device=lesson.images.device), {}
+    grams, weighted = {}, {}
     for layer in layers:
         F = activations[layer].flatten(2)
         share = missed(student.link(layer).read(F[:, :, lesson.positions[layer]]), lesson.features[layer])
-        total, shares[layer] = total + FEATURES[layer] * share, share.item()
+        weighted[layer] = FEATURES[layer], share
         if layer in gram_weights:
-            G = torch.stack([gram_of(student, layer, f) for f in F]) / F.shape[2]
-            share = missed(G, lesson.grams[layer])
-            total, shares[f"{layer} gram"] = total + gram_weights[layer] * share, share.item()
-    return total, shares
+            grams[layer] = torch.stack([gram_of(student, layer, f) for f in F]) / F.shape[2]
+            weighted[f"{layer} gram"] = gram_weights[layer], missed(grams[layer], lesson.grams[layer])
+    if grams and lesson.painted:
+        weighted["style"] = STYLE, misjudged(grams, lesson.grams)
+    total = torch.stack([weight * share for weight, share in weighted.values()]).sum()
+    return total, {name: share.item() for name, (_, share) in weighted.items()}
 
 
 def missed(found: Tensor, wanted: Tensor) -> Tensor:
     """Mean over pictures of |found - wanted|^2 / |wanted|^2; a picture with little to see weighs less."""
     error = (found.float() - wanted.float()).square().sum((1, 2))
     energy = wanted.float().square().sum((1, 2))
+    return (error / (energy + 0.1 * energy.mean())).mean()
+
+
+def misjudged(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+    """Of the Gram matrices G of pictures (first half) and A of their paintings (second half) G - A moves the pictures:
+
+        sum_l |(G - A)_student - (G - A)_teacher|^2 / N_l^2  /  sum_l |A_teacher|^2 / N_l^2,
+
+    layers weighed as in the paper's equations 4 and 5. Errors that G and A have in common do no harm.
+    """
+    error = energy = torch.zeros(())
+    for layer, G in found.items():
+        of_pictures, of_paintings = (G.float() - wanted[layer]).chunk(2)
+        error = error + (of_pictures - of_paintings).square().mean((1, 2))
+        energy = energy + wanted[layer].chunk(2)[1].square().mean((1, 2))
     return (error / (energy + 0.1 * energy.mean())).mean()
 
 
