@@ -78,14 +78,15 @@ class Bar:
         self.progress.console.print(f"{path}  (step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s)")
 
 
-def bar(*, of_bytes: bool = False) -> Any:
-    """rich's progress bar as all commands show it, on stderr: of steps, or of a download."""
+def bar(*, of_bytes: bool = False, quiet: bool = False) -> Any:
+    """rich's progress bar as all commands show it, on stderr: of steps, or of a download; quiet, it is not seen."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     count = DownloadColumn() if of_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False))
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    return Progress(*columns, console=console, disable=quiet)
 
 
 def _numbers(step: "Step") -> dict[str, Any]:

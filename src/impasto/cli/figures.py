@@ -1,8 +1,7 @@
 """``impasto figures``: the figures of the paper, with numbers."""
 
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -77,16 +76,11 @@ def paint(panels: "list[Panel]", out: Path, *, quiet: bool) -> None:
     """Paint what is missing, with a progress bar over the pictures and one over the steps of each."""
     from impasto.figures import panels as engine
 
-    progress: Any = nullcontext() if quiet else bar()
-    with progress:
-        if not quiet:
-            all_of_them = progress.add_task("pictures", total=len(panels))
-            this_one = progress.add_task("", total=None)
+    with bar(quiet=quiet) as progress:
+        all_of_them = progress.add_task("pictures", total=len(panels))
+        this_one = progress.add_task("", total=None)
         for at in engine.paint(panels, out):
-            if not quiet:
-                progress.update(all_of_them, completed=at.done)
-                progress.update(
-                    this_one, completed=at.step.index, total=at.panel.settings.steps, description=at.panel.name
-                )
-        if not quiet:
-            progress.update(all_of_them, completed=len(panels))
+            progress.update(all_of_them, completed=at.done)
+            total, name = at.panel.settings.steps, at.panel.name
+            progress.update(this_one, completed=at.step.index, total=total, description=name)
+        progress.update(all_of_them, completed=len(panels))
