@@ -53,6 +53,10 @@ FACTOR, TRIES = 2.5, 3
 """How lite's style weight goes from the default towards VGG-19's content loss, and how often."""
 
 
+HEIGHT, GAP, CELL = 300, 6, 330
+"""px of the sheet: of a picture, between pictures, of a row."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What VGG-19 says of a picture: the paper's L_content and L_style, unweighted."""
@@ -148,31 +152,41 @@ def resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def sheet(pairs: list[Pair], out: Path, weights: Path | None, height: int) -> tuple[Path, dict[str, str]]:
-    """Photograph, painting, and the two pictures side by side in an order drawn by lot, a row a pair, for a friend to
-    say which is whose: ``out/sheet.jpg``, and who painted A in each row."""
+def sheet(pairs: list[Pair], out: Path, weights: Path | None) -> tuple[Path, dict[str, str]]:
+    """The two pictures of every pair side by side, A and B by lot, for a friend to say which is whose:
+    ``out/sheet.jpg``, and who painted A in each."""
     lots = random.Random(1)
-    rows, key = [], {}
+    cells, key = [], {}
     for pair in pairs:
         order = lots.sample(["vgg19", "lite"], 2)
         key[pair.name] = order[0]
         painted = [pair.paint(out, network, 1.0, weights if network == "vgg19" else None) for network in order]
-        images = [pair.photograph, pair.painting, *painted]
-        pictures = [Image.fromarray((image[0].permute(1, 2, 0) * 255).round().byte().numpy()) for image in images]
-        rows.append(
-            [p.resize((round(p.width * height / p.height), height), Image.Resampling.LANCZOS) for p in pictures]
-        )
-    widths = [max(row[i].width for row in rows) for i in range(4)]
-    page = Image.new("RGB", (sum(widths) + 8 * 3, 24 + (height + 8) * len(rows)), "white")
-    draw = ImageDraw.Draw(page)
-    for i, title in enumerate(["photograph", "painting", "A", "B"]):
-        left = sum(widths[:i]) + 8 * i
-        draw.text((left + 4, 6), title, fill="black")
-        for n, row in enumerate(rows):
-            page.paste(row[i], (left, 24 + (height + 8) * n))
+        cells.append(cell(pair.name, [Image.fromarray(to_bytes(image)) for image in painted]))
+    columns = [cells[0::2], cells[1::2]]
+    widths = [max((c.width for c in column), default=0) for column in columns]
+    page = Image.new("RGB", (sum(widths) + 4 * GAP, CELL * len(columns[0])), "white")
+    for i, column in enumerate(columns):
+        for n, c in enumerate(column):
+            page.paste(c, (sum(widths[:i]) + 4 * GAP * i, CELL * n))
     path = out / "sheet.jpg"
     page.save(path, quality=88)
     return path, key
+
+
+def cell(name: str, pictures: list[Image.Image]) -> Image.Image:
+    """Pictures of one height in a row, with their names above."""
+    small = [p.resize((round(p.width * HEIGHT / p.height), HEIGHT), Image.Resampling.LANCZOS) for p in pictures]
+    row = Image.new("RGB", (sum(p.width + GAP for p in small), CELL), "white")
+    left = 0
+    for letter, picture in zip("AB", small, strict=True):
+        ImageDraw.Draw(row).text((left + 2, 4), f"{name}  {letter}", fill="black")
+        row.paste(picture, (left, CELL - HEIGHT - GAP))
+        left += picture.width + GAP
+    return row
+
+
+def to_bytes(image: Tensor) -> np.ndarray:
+    return (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
 
 
 def main() -> None:
@@ -210,7 +224,7 @@ def main() -> None:
         "memory_ratio": costs["lite"]["memory"] / costs["vgg19"]["memory"],
     }
     print(json.dumps(summary | costs, indent=1))
-    path, key = sheet(pairs, args.out, args.weights, 256)
+    path, key = sheet(pairs, args.out, args.weights)
     everything = summary | costs | {"pairs": results, "painted_a": key}
     (args.out / "results.json").write_text(json.dumps(everything, indent=1))
     print(path)
