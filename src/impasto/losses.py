@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as nnf
 
 
 def content_loss(F: Float[Tensor, "N M"], P: Float[Tensor, "N M"]) -> Float[Tensor, ""]:
     """Equation 1: L_content = ½ Σ_ij (F_ij − P_ij)². A plain sum, as in the paper: it grows with the picture."""
-    return 0.5 * nnf.mse_loss(F, P, reduction="sum")
+    return (F - P).square().sum() / 2
 
 
 def gram(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:

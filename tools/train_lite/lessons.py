@@ -54,7 +54,7 @@ class Studio:
     What a student does not see as the teacher does, its optimisation finds and uses; so it learns from just that.
     """
 
-    def __init__(self, crops: Crops, checkpoint: Path, like: Tensor, count: int = 48) -> None:
+    def __init__(self, crops: Crops, checkpoint: Path, like: Tensor, count: int = 20) -> None:
         self.crops, self.checkpoint, self.like, self.count = crops, checkpoint, like, count
         self.paintings: list[Painting] = []
         self.read_at = 0.0
@@ -72,7 +72,7 @@ class Studio:
         rng = self.crops.rng
         content, style = (self.crops.crop()[None].to(self.like.device) for _ in range(2))
         noise = torch.rand_like(content)
-        start = rng.choices([content, noise, style, 0.5 * content + 0.5 * noise], [0.6, 0.2, 0.1, 0.1])[0]
+        start = rng.choices([content, noise, style, 0.5 * content + 0.5 * noise], [0.7, 0.15, 0.05, 0.1])[0]
         alpha = 0.0 if rng.random() < 0.15 else 1.0
         return Painting(start, content, style, (alpha, 10 ** rng.uniform(7, 9)))
 
