@@ -17,7 +17,7 @@ import argparse
 import json
 import os
 import random
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -143,7 +143,7 @@ def measure_cost(network: str, size: int, weights: Path | None) -> dict[str, flo
     has painted something small before; peak of the whole process."""
     warm, small = load_network("lite"), torch.rand(1, 3, 64, 64)
     objective_of(Settings(size=64), warm, small, small).value_and_gradient(small)
-    idle = resident()
+    idle = memory_of_process("VmRSS")
     photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
     objective = objective_of(Settings(size=size), load_network(network, weights=weights), photograph, painting)
     seconds = []
@@ -151,14 +151,14 @@ def measure_cost(network: str, size: int, weights: Path | None) -> dict[str, flo
         began = time.perf_counter()
         objective.value_and_gradient(photograph)
         seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = memory_of_process("VmHWM")
     return {"seconds": min(seconds[1:]), "memory": peak - idle, "process": peak}
 
 
-def resident() -> float:
-    """Memory of this process at the moment, MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def memory_of_process(what: str) -> float:
+    """MiB: ``VmRSS`` at the moment, ``VmHWM`` at its highest. (getrusage would tell the parent's peak too.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
 def sheet(pairs: list[Pair], out: Path, weights: Path | None) -> tuple[Path, dict[str, str]]:
