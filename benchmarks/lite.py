@@ -52,7 +52,6 @@ PAIRS = [
 FACTOR, TRIES = 2.5, 3
 """How lite's style weight goes from the default towards VGG-19's content loss, and how often."""
 
-
 HEIGHT, GAP, CELL = 300, 6, 330
 """px of the sheet: of a picture, between pictures, of a row."""
 

@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=192, help="crops are side x side px")
     parser.add_argument("--batch", type=int, default=4, help="pictures of a lesson, an even number")
     parser.add_argument("--painted", type=float, default=0.7, help="share of lessons from inside stylisations")
-    parser.add_argument("--pool", type=int, default=160, help="lessons kept in memory, about 20 MB each at 192 px")
+    parser.add_argument("--pool", type=int, default=160, help="lessons kept in memory, about 27 MB each at 192 px")
     parser.add_argument("--reuse", type=float, default=4, help="how often a lesson is learnt from")
     parser.add_argument("--first-rate", type=float, default=4e-3, help="Adam's learning rate in the first stage")
     parser.add_argument("--rate", type=float, default=7e-4, help="the third stage's, relative to the weights")
