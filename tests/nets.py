@@ -13,7 +13,8 @@ def tiny_weights(
 ) -> dict[str, torch.Tensor]:
     """Random weights that keep activations alive, float32, under the paper's names.
 
-    ``factored`` adds squeezes, from conv1_2 on and not in every layer, and readouts to more features than filters.
+    ``factored`` adds squeezes and expansions, from conv1_2 on and not in every layer, and readouts to more features
+    than there are filters.
     """
     generator = torch.Generator().manual_seed(seed)
     widths = [n for n, count in zip(filters, CONVOLUTIONS_PER_BLOCK, strict=True) for _ in range(count)]
@@ -23,7 +24,10 @@ def tiny_weights(
         if factored and layer not in ("conv1_1", "conv3_1"):
             weights[f"{layer}.squeeze"] = torch.randn(before - 1, before, generator=generator) / before**0.5
             before -= 1
-        weights[f"{layer}.weight"] = torch.randn(width, before, 3, 3, generator=generator) * (2 / (9 * before)) ** 0.5
+        given = width - 2 if factored and layer not in ("conv1_1", "conv3_2") else width
+        weights[f"{layer}.weight"] = torch.randn(given, before, 3, 3, generator=generator) * (2 / (9 * before)) ** 0.5
+        if given < width:
+            weights[f"{layer}.expand"] = torch.randn(width, given, generator=generator) / given**0.5
         weights[f"{layer}.bias"] = 0.2 * torch.rand(width, generator=generator)
         if factored:
             weights[f"{layer}.readout"] = torch.randn(width + 2, width, generator=generator)

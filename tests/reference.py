@@ -19,6 +19,7 @@ class Stage:
     pooled_from: np.ndarray | None  # what was pooled before it
     squeeze: np.ndarray | None
     kernel: np.ndarray
+    expand: np.ndarray | None
     output: np.ndarray  # after the ReLU
 
 
@@ -44,10 +45,12 @@ def through(network, image: np.ndarray) -> list[Stage]:
         pooled_from = None
         if layer in POOLED:
             pooled_from, x = x, pooled(x, network.pooling)
-        squeeze, kernel = weights.get(f"{layer}.squeeze"), weights[f"{layer}.weight"]
+        squeeze, kernel, expand = (weights.get(f"{layer}.{part}") for part in ("squeeze", "weight", "expand"))
         seen = x if squeeze is None else np.einsum("rn,nhw->rhw", squeeze, x)
-        x = np.maximum(convolved(seen, kernel) + weights[f"{layer}.bias"][:, None, None], 0)
-        stages.append(Stage(layer, pooled_from, squeeze, kernel, x))
+        given = convolved(seen, kernel)
+        given = given if expand is None else np.einsum("nr,rhw->nhw", expand, given)
+        x = np.maximum(given + weights[f"{layer}.bias"][:, None, None], 0)
+        stages.append(Stage(layer, pooled_from, squeeze, kernel, expand, x))
     return stages
 
 
@@ -74,6 +77,7 @@ def back_through_pooling(gradient: np.ndarray, x: np.ndarray, pooling: str) -> n
 def back_through_convolution(gradient: np.ndarray, stage: Stage) -> np.ndarray:
     """Of the layer's input, from the gradient of its output."""
     opened = gradient * (stage.output > 0)
+    opened = opened if stage.expand is None else np.einsum("nr,nhw->rhw", stage.expand, opened)
     mirrored = stage.kernel[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
     seen = convolved(opened, mirrored)
     return seen if stage.squeeze is None else np.einsum("rn,rhw->nhw", stage.squeeze, seen)

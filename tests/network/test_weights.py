@@ -214,6 +214,7 @@ BROKEN_CHAINS = {
     "other biases": instead("conv1_2.bias", 5),
     "other readout": instead("conv1_2.readout", 4, 5),
     "other squeeze": instead("conv1_2.squeeze", 4, 5),
+    "other expansion": instead("conv1_2.expand", 4, 5),
     "empty": lambda tensors: tensors.clear(),
 }
 

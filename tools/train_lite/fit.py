@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from impasto.network.link import Link
 from impasto.network.vgg import LAYERS, VGG
 
-from .student import FEATURES, INPUT, SHAPE, filter_counts, rank_and_filters
+from .student import FEATURES, INPUT, SHAPE, filter_counts, filters_of
 
 POSITIONS = 220  # per picture: patches of 3 x 3 that a layer is found from
 RIDGE = 1e-4  # of the mean variance
@@ -91,13 +92,20 @@ def directions(m: Moments) -> tuple[Tensor, Tensor]:
     return torch.linalg.solve(root.T, basis).T, told
 
 
-def reduced_rank(m: Moments, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Squeeze ``(r, N)``, kernel ``(N_y, r, 3, 3)`` and bias ``(N_y,)`` that predict the answers."""
+def reduced_rank(m: Moments, rank: int, given: int = 0) -> dict[str, Tensor]:
+    """Squeeze ``(r, N)``, kernel ``(N_y, r, 3, 3)`` and bias ``(N_y,)`` that predict the answers; where the kernel is
+    to give r′ = ``given`` filters alone, ``(r′, r, 3, 3)`` and their expansion ``(N_y, r′)``: to the first principal
+    components of what is predicted."""
     S = directions(m)[0][-rank:]
     squeezed = m.squeezed(S)
     K = squeezed.regression().T
-    bias = m.y - K @ squeezed.x
-    return S.float(), K.reshape(-1, rank, 3, 3).float(), bias.float()
+    found = {"squeeze": S, "bias": m.y - K @ squeezed.x}
+    if 0 < given < len(K):
+        E = torch.linalg.eigh(K @ squeezed.xx @ K.T).eigenvectors[:, -given:]
+        K, found["expand"] = E.T @ K, E
+        found["bias"] = m.y - E @ (K @ squeezed.x)
+    found["weight"] = K.reshape(-1, len(S), 3, 3)
+    return {part: tensor.float().contiguous() for part, tensor in found.items()}
 
 
 @torch.no_grad()
@@ -118,13 +126,15 @@ def fit(
     for layer in todo:
         inputs = [pooled(x, layer) for x in inputs]
         m = moments(inputs, answers[layer])
-        if (count := rank_and_filters(below, wide)[1]) < m.filters:
+        if (count := filters_of(below, wide)) < m.filters:
             kept = strongest(m, count)
             m, inputs = m.of(kept), [x[kept] for x in inputs]
-            weights |= {f"{below}.{part}": weights[f"{below}.{part}"][kept] for part in ("weight", "bias")}
-        S, K, bias = reduced_rank(m, min(rank_and_filters(layer, wide)[0], m.filters))
-        weights |= {f"{layer}.squeeze": S, f"{layer}.weight": K, f"{layer}.bias": bias}
-        inputs = [nnf.conv2d(torch.einsum("rn,nhw->rhw", S, x)[None], K, bias, padding=1)[0].relu_() for x in inputs]
+            last = "expand" if f"{below}.expand" in weights else "weight"
+            weights |= {f"{below}.{part}": weights[f"{below}.{part}"][kept] for part in (last, "bias")}
+        found = reduced_rank(m, *SHAPE[layer][:2])
+        weights |= {f"{layer}.{part}": tensor for part, tensor in found.items()}
+        link = Link(found)
+        inputs = [link(x[None])[0] for x in inputs]
         log(layer, missed(inputs, answers.pop(layer)))
         below = layer
     return weights | readouts(VGG(weights, INPUT), teacher, pictures)

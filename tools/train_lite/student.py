@@ -10,21 +10,22 @@ from torch import Tensor
 from impasto.network.vgg import VGG, Preprocessing
 from impasto.objective import gram_of
 
-SHAPE: dict[str, tuple[int, int]] = {  # layer: (rank of its kernel over the filters before it, filters); rank 0: full
-    "conv1_1": (0, 12),
-    "conv1_2": (0, 16),
-    "conv2_1": (0, 40),
-    "conv2_2": (0, 48),
-    "conv3_1": (0, 192),
-    "conv3_2": (48, 192),
-    "conv3_3": (40, 192),
-    "conv3_4": (32, 160),
-    "conv4_1": (32, 384),
-    "conv4_2": (64, 512),
-    "conv4_3": (80, 384),
-    "conv4_4": (112, 384),
-    "conv5_1": (192, 512),
-    "conv5_2": (64, 512),
+SHAPE: dict[str, tuple[int, int, int]] = {
+    # what the filters before it are squeezed to, what its kernel gives, what that is expanded to: its filters
+    "conv1_1": (0, 0, 12),  # 0: no such factor
+    "conv1_2": (0, 0, 16),
+    "conv2_1": (0, 0, 40),
+    "conv2_2": (0, 0, 48),
+    "conv3_1": (0, 0, 192),
+    "conv3_2": (48, 0, 192),
+    "conv3_3": (64, 64, 192),
+    "conv3_4": (40, 56, 160),
+    "conv4_1": (48, 96, 384),
+    "conv4_2": (96, 160, 512),
+    "conv4_3": (112, 0, 384),
+    "conv4_4": (144, 0, 384),
+    "conv5_1": (256, 0, 512),
+    "conv5_2": (64, 0, 512),
 }
 FIRST_WIDE = "conv3_1"
 """Before it the student's filters are its own, found by gradient descent; from it on they are the teacher's."""
@@ -98,10 +99,9 @@ def misjudged(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tens
     return (error / (energy + 0.1 * energy.mean())).mean()
 
 
-def rank_and_filters(layer: str, wide: Mapping[str, int]) -> tuple[int, int]:
-    """Those of ``SHAPE``, with no more filters than the teacher has."""
-    rank, filters = SHAPE[layer]
-    return rank, min(filters, wide[layer])
+def filters_of(layer: str, wide: Mapping[str, int]) -> int:
+    """Those of ``SHAPE``, and no more than the teacher has."""
+    return min(SHAPE[layer][2], wide[layer])
 
 
 def filter_counts(network: VGG) -> dict[str, int]:
@@ -113,7 +113,7 @@ def beginner(wide: Mapping[str, int]) -> dict[str, Tensor]:
     """He-initialised weights down to ``FIRST_WIDE``, which has all its filters yet, with random readouts."""
     weights, before = {}, 3
     for layer in SHAPE:
-        filters = wide[layer] if layer == FIRST_WIDE else rank_and_filters(layer, wide)[1]
+        filters = wide[layer] if layer == FIRST_WIDE else filters_of(layer, wide)
         weights[f"{layer}.weight"] = torch.randn(filters, before, 3, 3) * math.sqrt(2 / (9 * before))
         weights[f"{layer}.bias"] = torch.zeros(filters)
         if layer == FIRST_WIDE:

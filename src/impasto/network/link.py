@@ -13,17 +13,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-PARTS = ("squeeze", "weight", "bias", "readout")
+PARTS = ("squeeze", "weight", "expand", "bias", "readout")
 """The tensors that a layer may have, by the names they have in a file."""
 
 
 class Link(nn.Module):
-    """relu(K ∗ (S x) + b), size kept, with the tensors that ``VGG`` tells of: ``weight`` K, ``bias`` b, and perhaps
-    ``squeeze`` S and ``readout`` R. Frozen, unless a training asks for their gradients."""
+    """relu(E (K ∗ (S x)) + b), size kept, with the tensors that ``VGG`` tells of: ``weight`` K, ``bias`` b, and perhaps
+    ``squeeze`` S, ``expand`` E and ``readout`` R. Frozen, unless a training asks for their gradients."""
 
     weight: Tensor
     bias: Tensor
     squeeze: Tensor | None
+    expand: Tensor | None
     readout: Tensor | None
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -37,13 +38,13 @@ class Link(nn.Module):
     @property
     def filters(self) -> int:
         """N."""
-        return self.weight.shape[0]
+        return self.bias.shape[0]
 
     def forward(self, x: Float[Tensor, "b before h w"], kept: bool = False) -> Float[Tensor, "b N h w"]:
         """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open."""
         if self.weight.requires_grad:
-            return rectified_convolution(x, self.squeeze, self.weight, self.bias)
-        activation: Tensor = FrozenConvolution.apply(x, self.squeeze, self.weight, self.bias, kept)  # type: ignore[no-untyped-call]
+            return rectified_convolution(x, self.squeeze, self.weight, self.expand, self.bias)
+        activation: Tensor = FrozenConvolution.apply(x, self.squeeze, self.weight, self.expand, self.bias, kept)  # type: ignore[no-untyped-call]
         return activation
 
     def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
@@ -51,35 +52,40 @@ class Link(nn.Module):
         return F if self.readout is None else self.readout @ F
 
 
-def rectified_convolution(x: Tensor, S: Tensor | None, K: Tensor, b: Tensor) -> Tensor:
-    """relu(K ∗ (S x) + b)."""
-    return nnf.conv2d(x if S is None else combined(x, S), K, b, padding=1).relu_()
+def rectified_convolution(x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor) -> Tensor:
+    """relu(E (K ∗ (S x)) + b)."""
+    squeezed = x if S is None else combined(x, S)
+    if E is None:
+        return nnf.conv2d(squeezed, K, b, padding=1).relu_()
+    return combined(nnf.conv2d(squeezed, K, padding=1), E, b).relu_()
 
 
-def combined(x: Float[Tensor, "b N h w"], S: Float[Tensor, "r N"]) -> Float[Tensor, "b r h w"]:
-    """S x at every position: with channels last in memory, one matrix product."""
-    return (x.movedim(1, -1) @ S.T).movedim(-1, 1)
+def combined(x: Float[Tensor, "b N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None) -> Float[Tensor, "b r h w"]:
+    """A x + b at every position: with channels last in memory, one matrix product."""
+    return nnf.linear(x.movedim(1, -1), A, b).movedim(-1, 1)
 
 
 class FrozenConvolution(torch.autograd.Function):
     """``rectified_convolution`` with a gradient for x alone."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, b: Tensor, kept: bool) -> Tensor:
-        activation = rectified_convolution(x, S, K, b)
+    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, kept: bool) -> Tensor:
+        activation = rectified_convolution(x, S, K, E, b)
         ctx.save_for_backward(activation if kept else activation.bool())
-        ctx.factors = S, K
+        ctx.factors = S, K, E
         return activation
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (activation,), (S, K) = gradients, ctx.saved_tensors, ctx.factors
+        (gradient,), (activation,), (S, K, E) = gradients, ctx.saved_tensors, ctx.factors
         if activation.dtype == torch.bool:
             gradient = gradient * activation.view(torch.uint8)  # the same bytes, and twice as fast as booleans
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, activation, 0)
-        squeezed = nnf.conv_transpose2d(gradient, K, padding=1)
-        return squeezed if S is None else combined(squeezed, S.T), None, None, None, None
+        if E is not None:
+            gradient = combined(gradient, E.T)
+        gradient = nnf.conv_transpose2d(gradient, K, padding=1)
+        return gradient if S is None else combined(gradient, S.T), None, None, None, None, None
 
 
 class AveragePool(torch.autograd.Function):

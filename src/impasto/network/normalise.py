@@ -36,16 +36,20 @@ def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> di
 
     w'_l[i, j] = w_l[i, j] · m_{l-1}[j] / m_l[i] and b'_l[i] = b_l[i] / m_l[i]: activations become F[i] / m_i, and the
     next layer undoes it. Means below ``FLOOR`` times the layer's average count as that, in a layer that is
-    all dead as 1. Where a kernel comes with a squeeze, that undoes it; a readout takes the division back, since what it
-    gives has a scale of its own.
+    all dead as 1. Where a kernel comes with a squeeze or an expansion, those take its place; a readout takes the
+    division back, since what it gives has a scale of its own.
     """
     scale = {layer: m.clamp_min(FLOOR * float(m.mean()) or 1.0) for layer, m in means.items()}
     rescaled: dict[str, Tensor] = {}
     layers = layers_of(weights)
     before = {after: layer for layer, after in pairwise(layers)}
     for layer in layers:
-        m = scale[layer].to(weights[f"{layer}.weight"])
-        weight = weights[f"{layer}.weight"] / m.view(-1, 1, 1, 1)
+        weight = weights[f"{layer}.weight"]
+        m = scale[layer].to(weight)
+        if f"{layer}.expand" in weights:
+            rescaled[f"{layer}.expand"] = weights[f"{layer}.expand"] / m[:, None]
+        else:
+            weight = weight / m.view(-1, 1, 1, 1)
         if layer in before:
             undone = scale[before[layer]].to(weight)
             if f"{layer}.squeeze" in weights:

@@ -54,10 +54,12 @@ class VGG(nn.Module):
     """A chain of named 3 x 3 convolutions, each with its ReLU, pooled by two at the start of blocks 2 to 5.
 
     ``weights`` holds ``conv1_1.weight`` ``(N, 3, 3, 3)``, ``conv1_1.bias`` ``(N,)`` and so on, without gaps, as deep
-    as the network goes. A network trained to imitate another, of N′ filters, may bring two more matrices for a layer:
+    as the network goes. A network trained to imitate another, of N′ filters, may bring three more matrices for a layer:
 
     - ``conv3_2.squeeze`` ``(r, N_before)``: the r combinations of the filters before it that the kernel, then
       ``(N, r, 3, 3)``, is applied to. A kernel of low rank, in its two factors (Zhang et al., arXiv 1505.06798).
+    - ``conv3_2.expand`` ``(N, r′)``: the N filters as combinations of the r′ that the kernel, then
+      ``(r′, r, 3, 3)``, gives.
     - ``conv3_2.readout`` ``(N′, N)``, R: the other network's features as R F, where it has other filters than this one.
 
     Parameters are frozen: only the image is ever optimised.
@@ -131,20 +133,27 @@ def check_chain(weights: Mapping[str, Tensor]) -> None:
         raise WeightsError(f"the convolutions are not a chain from conv1_1 without gaps: {', '.join(layers) or 'none'}")
     before = 3
     for layer in layers:
-        kernel, bias = weights[f"{layer}.weight"], weights.get(f"{layer}.bias")
-        squeeze, readout = weights.get(f"{layer}.squeeze"), weights.get(f"{layer}.readout")
+        squeeze, kernel, expand, bias, readout = (weights.get(f"{layer}.{part}") for part in PARTS)
         if squeeze is not None:
-            if squeeze.ndim != 2 or squeeze.shape[1] != before:
-                raise WeightsError(f"{layer} has a squeeze of shape {tuple(squeeze.shape)}; (r, {before}) expected")
+            check_matrix(f"{layer}.squeeze", squeeze, before)
             before = squeeze.shape[0]
-        filters = kernel.shape[0] if kernel.ndim else 0
-        if kernel.shape != (filters, before, 3, 3) or bias is None or bias.shape != (filters,):
-            raise WeightsError(
-                f"{layer} has a kernel of shape {tuple(kernel.shape)}; (N, {before}, 3, 3) and N biases expected"
-            )
-        if readout is not None and (readout.ndim != 2 or readout.shape[1] != filters):
-            raise WeightsError(f"{layer} has a readout of shape {tuple(readout.shape)}; (N', {filters}) expected")
+        given = kernel.shape[0] if kernel is not None and kernel.ndim else 0
+        filters = given
+        if expand is not None:
+            check_matrix(f"{layer}.expand", expand, given)
+            filters = expand.shape[0]
+        if kernel is None or kernel.shape != (given, before, 3, 3) or bias is None or bias.shape != (filters,):
+            shape = None if kernel is None else tuple(kernel.shape)
+            raise WeightsError(f"{layer} has a kernel of shape {shape}; (N, {before}, 3, 3) and N biases expected")
+        if readout is not None:
+            check_matrix(f"{layer}.readout", readout, filters)
         before = filters
+
+
+def check_matrix(name: str, matrix: Tensor, columns: int) -> None:
+    """Raise WeightsError unless it has that many columns."""
+    if matrix.ndim != 2 or matrix.shape[1] != columns:
+        raise WeightsError(f"{name} has shape {tuple(matrix.shape)}; (any, {columns}) expected")
 
 
 def check_layers(wanted: Collection[str], available: Collection[str]) -> None:
