@@ -34,6 +34,7 @@ from impasto.facade import objective_of, stylize
 from impasto.images.files import read, write
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
+from impasto.objective import Objective
 from impasto.settings import STYLE_WEIGHT, Settings
 
 PAIRS = [
@@ -117,41 +118,56 @@ def reached(lite: list[Score], vgg: Score) -> bool:
 
 
 def costs(size: int, weights: Path | None, rounds: int) -> dict[str, dict[str, float]]:
-    """Of ``vgg19`` and ``lite`` seconds of an evaluation and MiB that it takes: the least of ``rounds``, in turn."""
-    found: dict[str, list[dict[str, float]]] = {"vgg19": [], "lite": []}
-    for _ in range(rounds):
-        for network, rows in found.items():
-            rows.append(cost(network, size, weights if network == "vgg19" else None))
-    return {network: {name: min(row[name] for row in rows) for name in rows[0]} for network, rows in found.items()}
+    """Of ``vgg19`` and ``lite`` the seconds of an evaluation and the MiB that it takes."""
+    weights_of = {"vgg19": weights, "lite": None}
+    seconds = measure_seconds(size, weights_of, rounds)
+    return {name: {"seconds": seconds[name]} | memory_of(name, size, path) for name, path in weights_of.items()}
 
 
-def cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """Seconds of an evaluation and MiB that it takes, each measured in a process of its own: for the memory one that
-    gives back at once what is free, so that what is measured is needed, and not kept by malloc."""
-    command = [sys.executable, "-m", "benchmarks.lite", "--cost", network, "--size", str(size)]
+def measure_seconds(size: int, weights_of: dict[str, Path | None], rounds: int) -> dict[str, float]:
+    """Seconds of an evaluation by each network, all in this process and in turn: the machine is as busy for one as for
+    the other. The least of ``rounds``."""
+    photograph, objectives = random_pair(size, weights_of)
+    seconds: dict[str, list[float]] = {name: [] for name in objectives}
+    for _ in range(1 + rounds):
+        for name, objective in objectives.items():
+            began = time.perf_counter()
+            objective.value_and_gradient(photograph)
+            seconds[name].append(time.perf_counter() - began)
+    return {name: min(each[1:]) for name, each in seconds.items()}
+
+
+def random_pair(size: int, weights_of: dict[str, Path | None]) -> tuple[Tensor, dict[str, Objective]]:
+    """A photograph of noise, and by network the objective that it and a painting of noise make."""
+    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
+    return photograph, {
+        name: objective_of(Settings(size=size), load_network(name, weights=path), photograph, painting)
+        for name, path in weights_of.items()
+    }
+
+
+def memory_of(network: str, size: int, weights: Path | None) -> dict[str, float]:
+    """``measure_memory`` in a process of its own, which gives back at once what is free: what is measured is needed,
+    and not kept by malloc."""
+    command = [sys.executable, "-m", "benchmarks.lite", "--memory-of", network, "--size", str(size)]
     command += ["--weights", str(weights)] if weights else []
-    seconds, memory = (
-        json.loads(subprocess.run(command, check=True, capture_output=True, env=os.environ | changes).stdout)
-        for changes in ({}, {"MALLOC_MMAP_THRESHOLD_": str(2**16)})
-    )
-    return {"seconds": seconds["seconds"], "memory": memory["memory"], "process": seconds["process"]}
+    changes = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+    done = subprocess.run(command, check=True, capture_output=True, env=os.environ | changes)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
-def measure_cost(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """Seconds of an evaluation, the fastest of five; MiB that network, targets and evaluations add to a process that
-    has painted something small before; peak of the whole process."""
+def measure_memory(network: str, size: int, weights: Path | None) -> dict[str, float]:
+    """MiB that network, targets and evaluations add to a process that has painted something small before, and the peak
+    of the whole process."""
     warm, small = load_network("lite"), torch.rand(1, 3, 64, 64)
     objective_of(Settings(size=64), warm, small, small).value_and_gradient(small)
     idle = memory_of_process("VmRSS")
-    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
-    objective = objective_of(Settings(size=size), load_network(network, weights=weights), photograph, painting)
-    seconds = []
-    for _ in range(6):
-        began = time.perf_counter()
-        objective.value_and_gradient(photograph)
-        seconds.append(time.perf_counter() - began)
+    photograph, objectives = random_pair(size, {network: weights})
+    for _ in range(3):
+        objectives[network].value_and_gradient(photograph)
     peak = memory_of_process("VmHWM")
-    return {"seconds": min(seconds[1:]), "memory": peak - idle, "process": peak}
+    return {"memory": peak - idle, "process": peak}
 
 
 def memory_of_process(what: str) -> float:
@@ -205,11 +221,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=384, help="long side in px")
     parser.add_argument("--steps", type=int, default=Settings().steps)
     parser.add_argument("--pairs", type=int, nargs="*", help="only these of the pairs, from 0")
-    parser.add_argument("--rounds", type=int, default=3, help="how often the costs are measured")
-    parser.add_argument("--cost", metavar="NETWORK", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=10, help="how often the seconds are measured")
+    parser.add_argument("--memory-of", metavar="NETWORK", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.cost:
-        print(json.dumps(measure_cost(args.cost, args.size, args.weights)))
+    if args.memory_of:
+        print(json.dumps(measure_memory(args.memory_of, args.size, args.weights)))
         return
     args.out.mkdir(parents=True, exist_ok=True)
     judge = load_network("vgg19", weights=args.weights)

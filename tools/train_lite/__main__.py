@@ -163,6 +163,14 @@ def fitted(args: argparse.Namespace, run: Run, crops: Crops, log: TextIO) -> dic
     return whole
 
 
+def even(text: str) -> int:
+    """Half of the pictures of a painted lesson are the paintings of the other half."""
+    number = int(text)
+    if number < 2 or number % 2:
+        raise argparse.ArgumentTypeError(f"{number} is not an even number above 0")
+    return number
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", type=Path, required=True, help="VGG-19's weights, safetensors or .pth")
@@ -172,7 +180,7 @@ def main() -> None:
     parser.add_argument("--first-minutes", type=float, default=15, help="length of the first stage")
     parser.add_argument("--minutes", type=float, default=60, help="length of the third stage")
     parser.add_argument("--side", type=int, default=192, help="crops are side x side px")
-    parser.add_argument("--batch", type=int, default=4, help="pictures of a lesson, an even number")
+    parser.add_argument("--batch", type=even, default=4, help="pictures of a lesson, an even number")
     parser.add_argument("--painted", type=float, default=0.7, help="share of lessons from inside stylisations")
     parser.add_argument("--pool", type=int, default=160, help="lessons kept in memory, about 27 MB each at 192 px")
     parser.add_argument("--reuse", type=float, default=4, help="how often a lesson is learnt from")

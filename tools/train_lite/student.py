@@ -78,9 +78,13 @@ def loss_of(student: VGG, lesson: Lesson, gram_weights: Mapping[str, float] = GR
 
 
 def missed(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean over pictures of |found - wanted|^2 / |wanted|^2; a picture with little to see weighs less."""
+    """Mean over pictures of |found - wanted|^2 / |wanted|^2."""
     error = (found.float() - wanted.float()).square().sum((1, 2))
-    energy = wanted.float().square().sum((1, 2))
+    return mean_share(error, wanted.float().square().sum((1, 2)))
+
+
+def mean_share(error: Tensor, energy: Tensor) -> Tensor:
+    """Mean over pictures of error / energy; a picture with little to see weighs less."""
     return (error / (energy + 0.1 * energy.mean())).mean()
 
 
@@ -96,7 +100,7 @@ def misjudged(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tens
         of_pictures, of_paintings = (G.float() - wanted[layer]).chunk(2)
         error = error + (of_pictures - of_paintings).square().mean((1, 2))
         energy = energy + wanted[layer].chunk(2)[1].square().mean((1, 2))
-    return (error / (energy + 0.1 * energy.mean())).mean()
+    return mean_share(error, energy)
 
 
 def filters_of(layer: str, wide: Mapping[str, int]) -> int:
