@@ -4,6 +4,7 @@ A peer is read and measured against; nothing of it is part of impasto.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,8 +32,8 @@ class Peer(Protocol):
         """Those with which impasto minimises the same."""
         ...
 
-    def loss(self, image: Tensor, photograph: Tensor, painting: Tensor) -> float:
-        """What it minimises, of a picture ``(1, 3, h, w)`` in [0, 1]."""
+    def judge(self, photograph: Tensor, painting: Tensor) -> Callable[[Tensor], float]:
+        """What it minimises for this pair, of a picture ``(1, 3, h, w)`` in [0, 1]."""
         ...
 
 
@@ -80,9 +81,8 @@ class NeuralStylePt:
         """Our L_content is half a sum for 512 x 512 px, so 64 x 64 positions of conv4_2; our E_l has a 4, and N where
         theirs has N^2."""
         _, ours = self.prepared()
-        filters = {
-            layer: len(read_weights(ours).tensors[f"{layer}.bias"]) for layer in (*CONTENT_LAYERS, *STYLE_LAYERS)
-        }
+        tensors = read_weights(ours).tensors
+        filters = {layer: len(tensors[f"{layer}.bias"]) for layer in (*CONTENT_LAYERS, *STYLE_LAYERS)}
         return {
             "network": "vgg19",
             "weights": ours,
@@ -93,17 +93,20 @@ class NeuralStylePt:
         }
 
     @torch.no_grad()
-    def loss(self, image: Tensor, photograph: Tensor, painting: Tensor) -> float:
+    def judge(self, photograph: Tensor, painting: Tensor) -> Callable[[Tensor], float]:
         network = VGG(read_weights(self.prepared()[1]).tensors, CAFFE, pooling="max")
-        seen, P, A = (network.features(x, {*CONTENT_LAYERS, *STYLE_LAYERS}) for x in (image, photograph, painting))
-        content = 5 * nnf.mse_loss(seen["conv4_2"], P["conv4_2"])
-        style = sum(
-            100 * nnf.mse_loss(F @ F.T / F.numel(), A[layer] @ A[layer].T / A[layer].numel())
-            for layer, F in seen.items()
-            if layer in STYLE_LAYERS
-        )
-        differences = (255 * image.diff(dim=2)).abs().sum() + (255 * image.diff(dim=3)).abs().sum()
-        return float(content + style + 1e-3 * differences)
+        P = network.features(photograph, CONTENT_LAYERS)["conv4_2"]
+        A = {layer: F @ F.T / F.numel() for layer, F in network.features(painting, STYLE_LAYERS).items()}
+
+        @torch.no_grad()
+        def loss(image: Tensor) -> float:
+            F = network.features(image, {*CONTENT_LAYERS, *STYLE_LAYERS})
+            content = 5 * nnf.mse_loss(F["conv4_2"], P)
+            style = sum(100 * nnf.mse_loss(F[layer] @ F[layer].T / F[layer].numel(), A[layer]) for layer in A)
+            differences = (255 * image.diff(dim=2)).abs().sum() + (255 * image.diff(dim=3)).abs().sum()
+            return float(content + style + 1e-3 * differences)
+
+        return loss
 
 
 def named_as_in_torchvision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

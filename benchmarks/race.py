@@ -51,12 +51,11 @@ def race(
         "peer": (peer.command(*pair, size, folders["peer"]), checkout),
         "impasto": ([sys.executable, "-m", "benchmarks.race", "--run", str(told), *map(str, pair)], Path.cwd()),
     }
+    loss = peer.judge(*[read(str(picture)) for picture in pair])
     curves = {}
     for who, (command, where) in commands.items():
         times = run(command, where, folders[who])
-        images = [(seconds, read(str(path))) for path, seconds in times.items()]
-        seen = [read(str(picture)) for picture in pair]
-        curves[who] = [Saved(seconds, peer.loss(image, *seen)) for seconds, image in images]
+        curves[who] = [Saved(seconds, loss(read(str(path)))) for path, seconds in times.items()]
     final = curves["peer"][-1].loss
     reached = {who: {slack: when(curve, slack * final) for slack in SLACK} for who, curve in curves.items()}
     return {

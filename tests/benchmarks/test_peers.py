@@ -21,7 +21,7 @@ def test_with_the_settings_of_the_race_impasto_minimises_what_the_peer_does(tmp_
     network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling)
     terms, _ = objective_of(settings, network, photograph, painting).value_and_gradient(image)
     variation = 1e-3 * 255 * float(image.diff(dim=2).abs().sum() + image.diff(dim=3).abs().sum())
-    assert sum(terms.values()) + variation == pytest.approx(peer.loss(image, photograph, painting), rel=1e-5)
+    assert sum(terms.values()) + variation == pytest.approx(peer.judge(photograph, painting)(image), rel=1e-5)
     assert min(terms.values()) > 0
 
 

@@ -133,18 +133,21 @@ def check_chain(weights: Mapping[str, Tensor]) -> None:
         raise WeightsError(f"the convolutions are not a chain from conv1_1 without gaps: {', '.join(layers) or 'none'}")
     before = 3
     for layer in layers:
-        squeeze, kernel, expand, bias, readout = (weights.get(f"{layer}.{part}") for part in PARTS)
+        kernel = weights[f"{layer}.weight"]
+        squeeze, expand, bias, readout = (
+            weights.get(f"{layer}.{part}") for part in ("squeeze", "expand", "bias", "readout")
+        )
         if squeeze is not None:
             check_matrix(f"{layer}.squeeze", squeeze, before)
             before = squeeze.shape[0]
-        given = kernel.shape[0] if kernel is not None and kernel.ndim else 0
-        filters = given
+        filters = given = kernel.shape[0] if kernel.ndim else 0
         if expand is not None:
             check_matrix(f"{layer}.expand", expand, given)
             filters = expand.shape[0]
-        if kernel is None or kernel.shape != (given, before, 3, 3) or bias is None or bias.shape != (filters,):
-            shape = None if kernel is None else tuple(kernel.shape)
-            raise WeightsError(f"{layer} has a kernel of shape {shape}; (N, {before}, 3, 3) and N biases expected")
+        if kernel.shape != (given, before, 3, 3) or bias is None or bias.shape != (filters,):
+            raise WeightsError(
+                f"{layer} has a kernel of shape {tuple(kernel.shape)}; (N, {before}, 3, 3) and N biases expected"
+            )
         if readout is not None:
             check_matrix(f"{layer}.readout", readout, filters)
         before = filters
