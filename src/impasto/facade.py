@@ -1,6 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as nnf
 
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.decoding import MIN_SIDE
@@ -16,8 +15,9 @@ from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG, check_layers
 from impasto.objective import Objective, WholeImage, content_targets, style_targets
+from impasto.pyramid import coarse_to_fine, resized, scaled
 from impasto.settings import STARTS, Settings, validated
-from impasto.solver import Step, minimise
+from impasto.solver import Step
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
@@ -41,8 +41,8 @@ def stylize(content: Picture, style: Picture, settings: Settings | None = None, 
 def paint(
     content: Picture, style: Picture, settings: Settings | None = None, **options: Any
 ) -> Float[Tensor, "1 3 h w"]:
-    """The picture of ``stylize``, on the CPU: that of the step with the lowest loss."""
-    return min(stylize(content, style, settings, **options), key=lambda step: step.loss).image.cpu()
+    """The picture of ``stylize``, on the CPU: that of the best step."""
+    return max(stylize(content, style, settings, **options), key=lambda step: step.merit).image.cpu()
 
 
 def reconstruct_content(content: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -51,7 +51,7 @@ def reconstruct_content(content: Picture, settings: Settings | None = None, **op
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin(validated(settings or Settings(init="noise"), **options), content=content)
+    return _begin(validated(settings or Settings(init="noise", scales=1), **options), content=content)
 
 
 def reconstruct_style(style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -60,7 +60,7 @@ def reconstruct_style(style: Picture, settings: Settings | None = None, **option
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin(validated(settings or Settings(init="noise"), **options), style=style)
+    return _begin(validated(settings or Settings(init="noise", scales=1), **options), style=style)
 
 
 def texture(
@@ -87,10 +87,14 @@ def _begin(
     pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start = first_picture(settings, pictures, (height, width)).to(device)
-    network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling).to(device)
-    with memory():
-        objective = objective_of(settings, network, pictures.get("content"), pictures.get("style"))
-    return _steps(objective, start, settings)
+    network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling)
+    network = network.to(device, precision_of(settings.precision, device))
+
+    def objective_at(factor: float) -> Objective:
+        small = {role: scaled(picture, factor) for role, picture in pictures.items()}
+        return objective_of(settings, network, small.get("content"), small.get("style"))
+
+    return _steps(objective_at, start, settings)
 
 
 def objective_of(
@@ -139,13 +143,6 @@ def white_noise(canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
     return torch.rand(1, 3, *canvas, generator=torch.Generator().manual_seed(seed))
 
 
-def resized(image: Tensor, height: int, width: int) -> Float[Tensor, "1 3 h w"]:
-    """``image`` at another size, antialiased."""
-    if image.shape[2:] == (height, width):
-        return image
-    return nnf.interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
-
-
 def device_of(name: str) -> torch.device:
     """The device of that name; "auto" is the fastest there is. Raises UsageError for one that is not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -160,6 +157,22 @@ def device_of(name: str) -> torch.device:
     return device
 
 
+def precision_of(name: str, device: torch.device) -> torch.dtype:
+    """The network's precision; "auto" is bfloat16 where ``device`` computes in it natively, else float32."""
+    wanted = name == "bfloat16" or (name == "auto" and computes_bfloat16(device))
+    return torch.bfloat16 if wanted else torch.float32
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there: GPUs since Ampere, CPUs with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):  # from torch 2.11 on
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
+
+
 @contextmanager
 def memory() -> Iterator[None]:
     """Lack of memory, however torch says it, becomes a LimitError that says what to do."""
@@ -171,6 +184,6 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(objective: Objective, start: Tensor, settings: Settings) -> Iterator[Step]:
+def _steps(objective_at: Callable[[float], Objective], start: Tensor, settings: Settings) -> Iterator[Step]:
     with memory():
-        yield from minimise(objective, start, settings.steps, settings.solver)
+        yield from coarse_to_fine(objective_at, start, settings)

@@ -87,7 +87,7 @@ class WholeImage:
         """What one layer adds to the terms of equation 7, from its activations F."""
         losses = {}
         if self.content_weight and layer in self.content_layers:
-            L_content = content_loss(self.network.link(layer).read(F), self.content[layer])
+            L_content = content_loss(precise(self.network.link(layer).read(F)), precise(self.content[layer]))
             losses["content"] = self.content_weight * area * self.content_layers[layer] * L_content
         if self.style_weight and layer in self.style_layers:
             E = self.style[layer].loss(gram_of(self.network, layer, F), F.shape[1])
@@ -147,4 +147,10 @@ def style_targets(network: VGG, painting: Float[Tensor, "1 3 h w"], layers: Iter
 def gram_of(network: VGG, layer: str, F: Float[Tensor, "N M"]) -> Float[Tensor, "N_other N_other"]:
     """The Gram matrix of the features R F as R (F Fᵀ) Rᵀ: R F itself, large at the low layers, is never made."""
     R = network.link(layer).readout
-    return gram(F) if R is None else R @ gram(F) @ R.T
+    G = precise(gram(F))
+    return G if R is None else precise(R) @ G @ precise(R).T
+
+
+def precise(x: Tensor) -> Tensor:
+    """``x`` in float32, if it is of a lower precision: losses are small differences of large numbers."""
+    return x.float() if x.itemsize < torch.float32.itemsize else x

@@ -11,6 +11,9 @@ CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
 STYLE_WEIGHT = 1e8
 STARTS = ("content", "style", "noise")
+COARSEST = 96
+"""The least long side, in px, at which a picture is begun."""
+
 MAX_PIXELS = 100_000_000
 """What a picture's header may announce, in pixels, unless the caller allows more."""
 
@@ -28,7 +31,9 @@ class Settings(BaseModel):
     size: Annotated[int, Field(ge=16)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
     steps: Annotated[int, Field(ge=0)] = 150
-    """Steps of the solver."""
+    """Steps of the solver at the full size."""
+    scales: Annotated[int, Field(ge=1, le=16)] = 3
+    """How many sizes the picture is painted at, each twice the one before; sizes below ``COARSEST`` are left out."""
     content_weight: Weight = 1.0
     """α."""
     style_weight: Weight = STYLE_WEIGHT
@@ -52,8 +57,27 @@ class Settings(BaseModel):
     """A file to take instead of the network's own weights."""
     device: str = "auto"
     """"auto", "cpu", "cuda" or "mps"."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the network. "auto" is bfloat16 where the device computes in it: twice as fast there, and as good."""
     max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
     """Largest input picture that is decoded."""
+
+    @property
+    def factors(self) -> list[float]:
+        """The sizes that the picture is painted at, as parts of its own: 1/4, 1/2, 1."""
+        return [0.5**halvings for halvings in reversed(range(self.scales)) if self._large_enough(0.5**halvings)]
+
+    def _large_enough(self, factor: float) -> bool:
+        return factor == 1 or self.size * factor >= COARSEST
+
+    def steps_at(self, factor: float) -> int:
+        """Steps of the solver at one of ``factors``: a quarter suffices where only large forms are decided."""
+        return self.steps if factor == 1 else self.steps // 4
+
+    @property
+    def steps_in_all(self) -> int:
+        """At most, enlarging included."""
+        return sum(map(self.steps_at, self.factors)) + len(self.factors) - 1
 
     @model_validator(mode="before")
     @classmethod

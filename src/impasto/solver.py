@@ -38,6 +38,11 @@ class Step:
         """The total loss: the sum of the terms."""
         return math.fsum(self.terms.values())
 
+    @property
+    def merit(self) -> tuple[int, float]:
+        """Of two steps of a run, that of greater merit is the better picture: the larger, then that of lower loss."""
+        return self.image.numel(), -self.loss
+
 
 @dataclass(frozen=True)
 class Point:
@@ -93,7 +98,7 @@ def lbfgs(evaluate: Evaluate, point: Point, history: int = 20) -> Iterator[Point
     Pixels at a bound whose gradient pushes them outwards are held while the others move (Bertsekas' two-metric
     projection, 1982). Each step lowers the loss; ends where none does.
     """
-    pairs: deque[tuple[Tensor, Tensor]] = deque(maxlen=history)
+    pairs: deque[Pair] = deque(maxlen=history)
     while True:
         x, g = point.image, point.gradient
         free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
@@ -104,9 +109,9 @@ def lbfgs(evaluate: Evaluate, point: Point, history: int = 20) -> Iterator[Point
                 return
             pairs.clear()
             continue
-        s, y = found.image - x, found.gradient - g
-        if float((s * y).sum()) > 0:
-            pairs.append((s, y))
+        s, y = (found.image - x).flatten(), (found.gradient - g).flatten()
+        if (curvature := float(s @ y)) > 0:
+            pairs.append(Pair(s, y, curvature))
         point = found
         yield point
 
@@ -117,20 +122,26 @@ def first_direction(gradient: Tensor) -> Tensor:
     return gradient * (-0.01 / rms) if rms > 0 else torch.zeros_like(gradient)
 
 
-def two_loop(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor]]) -> Tensor:
+@dataclass(frozen=True)
+class Pair:
+    """A step s and the change y of the gradient along it, flat, with s · y."""
+
+    s: Tensor
+    y: Tensor
+    curvature: float
+
+
+def two_loop(gradient: Tensor, pairs: deque[Pair]) -> Tensor:
     """H g, with H the inverse Hessian that the (s, y) pairs tell of (Nocedal and Wright, algorithm 7.4)."""
-    q = gradient.clone()
-    products = []
-    for s, y in reversed(pairs):
-        rho = 1 / (s * y).sum()
-        a = rho * (s * q).sum()
-        q -= a * y
-        products.append((rho, a))
-    s, y = pairs[-1]
-    q *= (s * y).sum() / (y * y).sum()
-    for (s, y), (rho, a) in zip(pairs, reversed(products), strict=True):
-        q += s * (a - rho * (y * q).sum())
-    return q
+    q = gradient.flatten().clone()
+    shares = []
+    for pair in reversed(pairs):
+        shares.append(a := float(pair.s @ q) / pair.curvature)
+        q.sub_(pair.y, alpha=a)
+    q *= pairs[-1].curvature / float(pairs[-1].y @ pairs[-1].y)
+    for pair, a in zip(pairs, reversed(shares), strict=True):
+        q.add_(pair.s, alpha=a - float(pair.y @ q) / pair.curvature)
+    return q.view_as(gradient)
 
 
 def wolfe_search(evaluate: Evaluate, start: Point, direction: Tensor, tries: int = 12) -> Point | None:

@@ -3,6 +3,7 @@
 Nothing here imports torch before a command needs it, so that ``--help`` and ``--version`` answer at once.
 """
 
+import os
 import signal
 import sys
 from typing import Annotated
@@ -51,6 +52,7 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks Linux for large pages: a tenth faster
     # a supervisor's polite kill should keep the picture just as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(arguments))

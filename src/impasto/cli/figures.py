@@ -38,6 +38,7 @@ def figures(
     weights: o.Weights = None,
     pooling: o.Pooling = None,
     device: o.Device = None,
+    precision: o.Precision = None,
     max_pixels: o.MaxPixels = None,
     quiet: Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing unless something fails.")] = False,
 ) -> None:
@@ -46,7 +47,7 @@ def figures(
     A run that was stopped goes on with the pictures that are missing.
     """
     options = dict(locals())
-    settings = o.settings_of(options)
+    settings = o.settings_of(options, scales=1)
     from impasto.figures import sheets
     from impasto.images.decoding import decode
 

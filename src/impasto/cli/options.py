@@ -56,7 +56,11 @@ TvWeight = Annotated[
     option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
 ]
 Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
-Steps = Annotated[int | None, option("--steps", panel=RUN, text="Steps of the solver.", default="150")]
+Steps = Annotated[int | None, option("--steps", panel=RUN, text="Steps of the solver at the full size.", default="150")]
+Scales = Annotated[
+    int | None,
+    option("--scales", panel=RUN, text="Sizes it is painted at, each twice the one before.", default="3"),
+]
 Solver = Annotated[str | None, option("--solver", panel=RUN, text="lbfgs or adam.", default="lbfgs")]
 Network = Annotated[
     str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")
@@ -67,6 +71,10 @@ Weights = Annotated[
 ]
 Pooling = Annotated[str | None, option("--pooling", panel=NETWORK, text="average or max.", default="average")]
 Device = Annotated[str | None, option("--device", panel=RUN, text="auto, cpu, cuda or mps.", default="auto")]
+Precision = Annotated[
+    str | None,
+    option("--precision", panel=RUN, text="auto, float32 or bfloat16; auto is what is fast and good.", default="auto"),
+]
 MaxPixels = Annotated[
     int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
 ]

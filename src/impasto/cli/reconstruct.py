@@ -33,6 +33,7 @@ def content(
     weights: o.Weights = None,
     pooling: o.Pooling = None,
     device: o.Device = None,
+    precision: o.Precision = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     no_recipe: o.NoRecipe = False,
@@ -41,7 +42,9 @@ def content(
 ) -> None:
     """Find PHOTOGRAPH again from the features of a layer alone: the paper's content reconstructions."""
     options = dict(locals())
-    settings = o.settings_of(options, init=init or "noise", content_layers=o.layers("--layer", layer, share=False))
+    settings = o.settings_of(
+        options, init=init or "noise", scales=1, content_layers=o.layers("--layer", layer, share=False)
+    )
 
     def begin() -> o.Course:
         from impasto import facade
@@ -67,6 +70,7 @@ def style(
     weights: o.Weights = None,
     pooling: o.Pooling = None,
     device: o.Device = None,
+    precision: o.Precision = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     no_recipe: o.NoRecipe = False,
@@ -75,7 +79,9 @@ def style(
 ) -> None:
     """Find a picture whose Gram matrices are those of PAINTING: the paper's style reconstructions."""
     options = dict(locals())
-    settings = o.settings_of(options, init=init or "noise", style_layers=o.layers("--layers", layers, share=True))
+    settings = o.settings_of(
+        options, init=init or "noise", scales=1, style_layers=o.layers("--layers", layers, share=True)
+    )
 
     def begin() -> o.Course:
         from impasto import facade
@@ -104,11 +110,13 @@ def texture(
     init: Annotated[str | None, o.init_option("noise", "style")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
+    scales: o.Scales = None,
     solver: o.Solver = None,
     network: o.Network = None,
     weights: o.Weights = None,
     pooling: o.Pooling = None,
     device: o.Device = None,
+    precision: o.Precision = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     no_recipe: o.NoRecipe = False,

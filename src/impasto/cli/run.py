@@ -35,7 +35,7 @@ def run(
     files = files_read(settings, **pictures)
     names = [Path(file.removeprefix("sample:")).stem for file in pictures.values()]
     out = options["out"] or free_name("-".join([*names, *filter(None, [name])]))
-    between = saved_between(settings.steps, options["save_every"])
+    between = saved_between(settings.steps_in_all, options["save_every"])
     for path in (out, *(numbered(out, index) for index in between)):
         check_output(path, files.values())
     for file in files.values():
@@ -43,7 +43,7 @@ def run(
     made_of = None if options["no_recipe"] else recipe(command, settings, files, **about)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     steps = begin()
-    with reporter(settings.steps, as_json=options["as_json"], quiet=options["quiet"]) as report:
+    with reporter(settings.steps_in_all, as_json=options["as_json"], quiet=options["quiet"]) as report:
         follow(steps, Saver(out, made_of, report), between)
 
 
@@ -76,7 +76,7 @@ def follow(steps: "Iterator[Step]", save: Saver, between: range) -> None:
     best: Step | None = None
     try:
         for step in steps:
-            best = step if best is None or step.loss <= best.loss else best
+            best = step if best is None or step.merit >= best.merit else best
             save.report.step(step)
             if step.index in between:
                 save(step, numbered(save.out, step.index))

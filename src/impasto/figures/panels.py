@@ -89,7 +89,7 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             continue
         best: Step | None = None
         for step in panel.begin():
-            best = step if best is None or step.loss <= best.loss else best
+            best = step if best is None or step.merit >= best.merit else best
             yield Progress(panel, done, step)
         assert best is not None
         made_of = panel.recipe()

@@ -95,13 +95,14 @@ class VGG(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """Activations ``{layer: (b, N_l, h_l, w_l)}`` of the named layers, nothing computed beyond the deepest.
 
-        ``image`` is sRGB in [0, 1]; h and w at least 2 per pooling on the way (16 for conv5_1).
+        ``image`` is sRGB in [0, 1]; h and w at least 2 per pooling on the way (16 for conv5_1). Activations are of the
+        precision of the weights.
         Raises UsageError for a layer that this network does not have.
         """
         check_layers(layers, self.layers)
         pool = POOLINGS[self.pooling]
         activations: dict[str, Tensor] = {}
-        x = self.preprocessing(image)
+        x = self.preprocessing(image).to(self.link(self.layers[0]).weight.dtype)
         for layer in self.layers:
             if len(activations) == len(set(layers)):
                 break
