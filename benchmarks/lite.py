@@ -86,7 +86,7 @@ class Pair:
             beta = weight * STYLE_WEIGHT
             options = self.settings.model_dump() | {"network": network, "weights": weights, "style_weight": beta}
             steps = stylize(self.photograph, self.painting, Settings(**options))
-            write(min(steps, key=lambda step: step.loss).image, path)
+            write(max(steps, key=lambda step: step.merit).image, path)
         return read(str(path))
 
 

@@ -83,10 +83,10 @@ def when(curve: list[Saved], loss: float) -> float:
 
 
 def paint(told: Path, content: Path, style: Path) -> None:
-    """impasto's side of the race: a picture every fifth step."""
+    """impasto's side of the race: a picture every fifth step, once they have the size of the race."""
     settings = json.loads(told.read_text())
     for step in stylize(str(content), str(style), **settings):
-        if step.index % 5 == 0:
+        if step.index % 5 == 0 and max(step.image.shape[2:]) == settings["size"]:
             write(step.image, told.parent / "impasto" / f"{step.index:04d}.png")
 
 

@@ -6,7 +6,8 @@ from torch.nn import functional as nnf
 
 import impasto
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.facade import device_of, memory, resized, white_noise
+from impasto.facade import device_of, memory, network_of, objective_of, picture, precisions_of, white_noise
+from impasto.pyramid import resized
 
 
 def soft(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
@@ -42,7 +43,7 @@ def test_more_strength_means_less_of_the_photograph():
     contents = []
     for strength in (0, 0.5, 1):
         steps = impasto.stylize("sample:chelsea", "sample:swirl", size=64, steps=40, strength=strength)
-        contents.append(min(steps, key=lambda step: step.loss).terms["content"])
+        contents.append(max(steps, key=lambda step: step.merit).terms["content"])
     assert contents == sorted(contents)
     assert contents[2] > 1.5 * contents[0]
 
@@ -116,6 +117,35 @@ def test_devices():
     assert device_of("cpu").type == "cpu"
     with pytest.raises(UsageError, match=r"'tpu' is not there; this machine has: .*cpu"):
         device_of("tpu")
+
+
+def test_precisions(monkeypatch):
+    cpu = torch.device("cpu")
+    assert precisions_of("float32", cpu) == [torch.float32]
+    assert precisions_of("bfloat16", cpu) == [torch.bfloat16]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert precisions_of("auto", cpu) == [torch.bfloat16, torch.float32]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False}, raising=False)
+    assert precisions_of("auto", cpu) == [torch.float32]
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert precisions_of("auto", cpu) == [torch.float32]
+
+
+def test_bfloat16_paints_as_well_as_float32():
+    """Judged in float32, by the loss of what each painted."""
+    run = impasto.Settings(size=96)
+    photograph, painting = (picture(f"sample:{name}", run) for name in ("chelsea", "swirl"))
+    judge = objective_of(run, network_of(run), photograph, painting)
+
+    def loss(image: torch.Tensor) -> float:
+        return sum(judge.value_and_gradient(image)[0].values())
+
+    painted = {
+        precision: loss(impasto.paint(photograph, painting, size=96, steps=60, precision=precision))
+        for precision in ("float32", "bfloat16")
+    }
+    assert painted["float32"] < 0.2 * loss(photograph)
+    assert painted["bfloat16"] == pytest.approx(painted["float32"], rel=0.1)
 
 
 def test_lack_of_memory_names_the_flag():

@@ -59,6 +59,18 @@ def test_float32_keeps_five_digits():
         assert terms[name] == pytest.approx(value, rel=1e-5), name
 
 
+@pytest.mark.parametrize("factored", [False, True])
+def test_bfloat16_keeps_two_digits(factored):
+    network = tiny_network(factored=factored).to(torch.bfloat16)
+    x, p, a = (picture(48, 40, seed).float() for seed in range(3))
+    terms, gradient = objective(network, p, a).value_and_gradient(x)
+    expected, by_hands = by_hand(tiny_network(factored=factored), x, p, a)
+    for name, value in expected.items():
+        assert terms[name] == pytest.approx(value, rel=0.03), name
+    assert gradient.dtype == torch.float32
+    assert nnf.cosine_similarity(gradient.flatten().double(), torch.tensor(by_hands).flatten(), dim=0) > 0.995
+
+
 def test_the_gradient_equals_finite_differences():
     network = tiny_network().double()
     x = picture(20, 18, 3)

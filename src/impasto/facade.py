@@ -1,6 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -87,14 +87,21 @@ def _begin(
     pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start = first_picture(settings, pictures, (height, width)).to(device)
-    network = load_network(settings.network, weights=settings.weights, pooling=settings.pooling)
-    network = network.to(device, precision_of(settings.precision, device))
+    precisions = precisions_of(settings.precision, device)
+    network = network_of(settings).to(device, precisions[0])
 
-    def objective_at(factor: float) -> Objective:
+    def objectives_at(factor: float) -> Iterator[Objective]:
         small = {role: scaled(picture, factor) for role, picture in pictures.items()}
-        return objective_of(settings, network, small.get("content"), small.get("style"))
+        yield objective_of(settings, network, small.get("content"), small.get("style"))
+        for finer in precisions[1:]:
+            precise = network_of(settings).to(device, finer)
+            yield objective_of(settings, precise, small.get("content"), small.get("style"))
 
-    return _steps(objective_at, start, settings)
+    return _steps(objectives_at, start, settings)
+
+
+def network_of(settings: Settings) -> VGG:
+    return load_network(settings.network, weights=settings.weights, pooling=settings.pooling)
 
 
 def objective_of(
@@ -157,10 +164,12 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def precision_of(name: str, device: torch.device) -> torch.dtype:
-    """The network's precision; "auto" is bfloat16 where ``device`` computes in it natively, else float32."""
-    wanted = name == "bfloat16" or (name == "auto" and computes_bfloat16(device))
-    return torch.bfloat16 if wanted else torch.float32
+def precisions_of(name: str, device: torch.device) -> list[torch.dtype]:
+    """The network's precision; "auto" is bfloat16 where ``device`` computes in it natively, and float32 where that
+    finds no lower loss any more."""
+    if name == "auto":
+        return [torch.bfloat16, torch.float32] if computes_bfloat16(device) else [torch.float32]
+    return [torch.float32 if name == "float32" else torch.bfloat16]
 
 
 def computes_bfloat16(device: torch.device) -> bool:
@@ -184,6 +193,6 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(objective_at: Callable[[float], Objective], start: Tensor, settings: Settings) -> Iterator[Step]:
+def _steps(objectives_at: Callable[[float], Iterable[Objective]], start: Tensor, settings: Settings) -> Iterator[Step]:
     with memory():
-        yield from coarse_to_fine(objective_at, start, settings)
+        yield from coarse_to_fine(objectives_at, start, settings)

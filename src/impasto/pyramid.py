@@ -5,7 +5,7 @@ anything that large. Gatys et al., *Controlling Perceptual Factors in Neural Sty
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from jaxtyping import Float
@@ -19,13 +19,14 @@ from impasto.solver import Step, minimise
 
 
 def coarse_to_fine(
-    objective_at: Callable[[float], Objective], start: Float[Tensor, "1 3 h w"], settings: Settings
+    objectives_at: Callable[[float], Iterable[Objective]], start: Float[Tensor, "1 3 h w"], settings: Settings
 ) -> Iterator[Step]:
     """Minimise at each of ``settings.factors`` in turn: the steps of all of them, numbered through.
 
-    ``objective_at(factor)`` is the objective for an image ``factor`` times the size of ``start``. Enlarging is a step.
-    Every step's image has the size that it was painted at, and its losses are those of that size: the best of all
-    steps is the one with the greatest ``merit``. Raises what ``minimise`` raises.
+    ``objectives_at(factor)`` is the objective for an image ``factor`` times the size of ``start``, perhaps in several
+    precisions: where the solver finds no lower loss with one, it goes on with the next. Enlarging is a step. Every
+    step's image has the size that it was painted at, and its losses are those of that size: the best of all steps is
+    the one with the greatest ``merit``. Raises what ``minimise`` raises.
     """
     began = time.monotonic()
     index = evaluations = 0
@@ -33,17 +34,23 @@ def coarse_to_fine(
     for factor in settings.factors:
         small = scaled(start, factor)
         image = small if image is None else finer(image, small)
-        best = None
-        for step in minimise(objective_at(factor), image, settings.steps_at(factor), settings.solver):
-            best = step if best is None or step.merit >= best.merit else best
-            yield replace(
-                step,
-                index=index + step.index,
-                evaluations=evaluations + step.evaluations,
-                seconds=time.monotonic() - began,
-            )
-        assert best is not None
-        index, evaluations, image = index + step.index + 1, evaluations + step.evaluations, best.image
+        last = index + settings.steps_at(factor)
+        for attempt, objective in enumerate(objectives_at(factor)):
+            best = None
+            for step in minimise(objective, image, last - index, settings.solver):
+                best = step if best is None or step.merit >= best.merit else best
+                if step.index > 0 or attempt == 0:  # a picture is yielded once
+                    yield replace(
+                        step,
+                        index=index + step.index,
+                        evaluations=evaluations + step.evaluations,
+                        seconds=time.monotonic() - began,
+                    )
+            assert best is not None
+            image, index, evaluations = best.image, index + step.index, evaluations + step.evaluations
+            if index == last:
+                break
+        index += 1
 
 
 def finer(image: Float[Tensor, "1 3 h w"], start: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h2 w2"]:
