@@ -53,8 +53,8 @@ PAIRS = [
 FACTOR, TRIES = 2.5, 3
 """How lite's style weight goes from the default towards VGG-19's content loss, and how often."""
 
-HEIGHT, GAP, CELL = 300, 6, 330
-"""px of the sheet: of a picture, between pictures, of a row."""
+HEIGHT, GAP, CELL, SHEET = 260, 6, 290, 1640
+"""px of the sheet: the height of a picture, between pictures, the height of a row, the width of all."""
 
 
 @dataclass(frozen=True)
@@ -186,21 +186,32 @@ def sheet(pairs: list[Pair], out: Path, weights: Path | None) -> tuple[Path, dic
         key[pair.name] = order[0]
         painted = [pair.paint(out, network, 1.0, weights if network == "vgg19" else None) for network in order]
         cells.append(cell(pair.name, [Image.fromarray(to_bytes(image)) for image in painted]))
-    columns = [cells[0::2], cells[1::2]]
-    widths = [max((c.width for c in column), default=0) for column in columns]
-    page = Image.new("RGB", (sum(widths) + 4 * GAP, CELL * len(columns[0])), "white")
-    for i, column in enumerate(columns):
-        for n, c in enumerate(column):
-            page.paste(c, (sum(widths[:i]) + 4 * GAP * i, CELL * n))
+    page = flowed(cells, SHEET)
     path = out / "sheet.jpg"
-    page.save(path, quality=88)
+    page.save(path, quality=80)
     return path, key
+
+
+def flowed(cells: list[Image.Image], width: int) -> Image.Image:
+    """Cells in rows of at most ``width`` px."""
+    rows: list[list[Image.Image]] = [[]]
+    for one in cells:
+        if sum(other.width for other in rows[-1]) + one.width > width:
+            rows.append([])
+        rows[-1].append(one)
+    page = Image.new("RGB", (width, CELL * len(rows)), "white")
+    for number, row in enumerate(rows):
+        left = 0
+        for one in row:
+            page.paste(one, (left, CELL * number))
+            left += one.width
+    return page
 
 
 def cell(name: str, pictures: list[Image.Image]) -> Image.Image:
     """Pictures of one height in a row, with their names above."""
     small = [p.resize((round(p.width * HEIGHT / p.height), HEIGHT), Image.Resampling.LANCZOS) for p in pictures]
-    row = Image.new("RGB", (sum(p.width + GAP for p in small), CELL), "white")
+    row = Image.new("RGB", (sum(p.width + GAP for p in small) + 2 * GAP, CELL), "white")
     left = 0
     for letter, picture in zip("AB", small, strict=True):
         ImageDraw.Draw(row).text((left + 2, 4), f"{name}  {letter}", fill="black")

@@ -1,7 +1,7 @@
 """Coarse to fine: sizes, how steps are numbered, what is carried up, and a second precision where one gives out."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from impasto.pyramid import coarse_to_fine, finer, resized, scaled
-from impasto.settings import COARSEST, Settings
+from impasto.settings import COARSEST, ENOUGH, Settings
 
 
 def noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -17,14 +17,16 @@ def noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
 
 
 class Towards:
-    """½ |x - target|²; with ``stuck``, one whose gradient leads nowhere."""
+    """½ Σ d (x - target)² + floor, d from 1 to 100; with ``stuck``, one whose gradient leads nowhere."""
 
-    def __init__(self, target: torch.Tensor, *, stuck: bool = False) -> None:
-        self.target, self.stuck = target, stuck
+    def __init__(self, target: torch.Tensor, *, stuck: bool = False, floor: float = 0.0) -> None:
+        self.target, self.stuck, self.floor = target, stuck, floor
+        self.d = torch.logspace(0, 2, target.numel()).view_as(target)
 
     def value_and_gradient(self, image: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
         difference = image - self.target
-        return {"value": float(difference.square().sum()) / 2}, -difference if self.stuck else difference
+        value = float((self.d * difference.square()).sum()) / 2 + self.floor
+        return {"value": value}, self.d * (-difference if self.stuck else difference)
 
 
 @given(st.integers(16, 5000), st.integers(1, 16))
@@ -59,9 +61,9 @@ def test_what_was_painted_small_is_carried_up():
     torch.testing.assert_close(finer(small, start), start + red, rtol=0, atol=1e-5)
 
 
-def follow(run: Settings, target: torch.Tensor, *, stuck: bool = False) -> list:
+def follow(run: Settings, target: torch.Tensor, *, stuck: bool = False, floor: float = 0.0) -> list:
     def objectives_at(factor: float) -> Iterator[Towards]:
-        yield Towards(scaled(target, factor), stuck=stuck)
+        yield Towards(scaled(target, factor), stuck=stuck, floor=floor)
         if stuck:
             yield Towards(scaled(target, factor))
 
@@ -92,9 +94,23 @@ def test_the_best_step_has_the_full_size_and_the_least_loss_of_that_size():
     assert best.loss == min(step.loss for step in steps if step.image.shape == best.image.shape)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_auto_goes_on_as_long_as_ten_steps_show(solver):
+    full = {}
+    for quality, enough in ENOUGH.items():
+        steps = follow(Settings(size=400, quality=quality, solver=solver), 0.25 + noise(300, 400) / 2, floor=500.0)
+        full[quality] = [step.loss for step in steps if step.image.shape[3] == 400]
+        best = list(accumulate(full[quality], min))
+        falls = [(before - now) / now for before, now in zip(best, best[10:], strict=False)]
+        assert falls[-1] <= enough
+        assert all(fall > enough for fall in falls[:-1])
+    assert len(full["draft"]) <= len(full["normal"]) <= len(full["fine"])
+    assert full["draft"][-1] > full["fine"][-1]
+
+
 def test_the_next_precision_goes_on_where_one_finds_nothing():
     run = Settings(size=64, steps=6)
     steps = follow(run, noise(64, 64), stuck=True)
     assert [step.index for step in steps] == list(range(len(steps)))
     assert len(steps) > 1
-    assert steps[-1].loss < 1e-3 * steps[0].loss
+    assert steps[-1].loss < 0.1 * steps[0].loss

@@ -48,6 +48,14 @@ def test_strength_and_a_weight_are_not_given_together(other):
         validated(strength=0.5, **{other: 1.0})
 
 
+def test_a_quality_means_auto_unless_steps_are_given():
+    assert Settings().steps == 150
+    assert Settings(quality="fine").steps == "auto"
+    assert Settings(quality="fine", steps=20).steps == 20
+    assert validated(Settings(steps=20), quality="draft").steps == "auto"
+    assert validated(**Settings(size=64).model_dump()) == Settings(size=64)
+
+
 def test_strength_replaces_what_earlier_settings_said_of_it():
     assert validated(Settings(strength=0.2), strength=0.7) == Settings(strength=0.7)
     assert validated(Settings(style_weight=3, content_weight=2, seed=5), strength=0.7) == Settings(strength=0.7, seed=5)
@@ -56,7 +64,7 @@ def test_strength_replaces_what_earlier_settings_said_of_it():
 
 WRONG = {
     "size": [15, -64, 0, "large", 64.5, None],
-    "steps": [-1, 0.5],
+    "steps": [-1, 0.5, "many", None, True],
     "content_weight": [-1, math.nan, math.inf, "x"],
     "style_weight": [-1e-9, math.nan, math.inf],
     "tv_weight": [-1, math.inf],

@@ -26,7 +26,8 @@ def coarse_to_fine(
     ``objectives_at(factor)`` is the objective for an image ``factor`` times the size of ``start``, perhaps in several
     precisions: where the solver finds no lower loss with one, it goes on with the next. Enlarging is a step. Every
     step's image has the size that it was painted at, and its losses are those of that size: the best of all steps is
-    the one with the greatest ``merit``. Raises what ``minimise`` raises.
+    the one with the greatest ``merit``. Each size ends after its steps, or where they have settled. Raises what
+    ``minimise`` raises.
     """
     began = time.monotonic()
     index = evaluations = 0
@@ -36,7 +37,7 @@ def coarse_to_fine(
         image = small if image is None else finer(image, small)
         last = index + settings.steps_at(factor)
         for attempt, objective in enumerate(objectives_at(factor)):
-            best = None
+            best, losses = None, []
             for step in minimise(objective, image, last - index, settings.solver):
                 best = step if best is None or step.merit >= best.merit else best
                 if step.index > 0 or attempt == 0:  # a picture is yielded once
@@ -46,9 +47,12 @@ def coarse_to_fine(
                         evaluations=evaluations + step.evaluations,
                         seconds=time.monotonic() - began,
                     )
+                losses.append(step.loss)
+                if enough := settings.settled(losses):
+                    break
             assert best is not None
             image, index, evaluations = best.image, index + step.index, evaluations + step.evaluations
-            if index == last:
+            if enough or index == last:
                 break
         index += 1
 

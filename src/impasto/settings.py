@@ -1,9 +1,10 @@
 """What a run can be told: frozen, validated settings with the defaults of the whole program."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from impasto.errors import UsageError
 
@@ -14,10 +15,24 @@ STARTS = ("content", "style", "noise")
 COARSEST = 96
 """The least long side, in px, at which a picture is begun."""
 
+ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
+"""With ``steps="auto"``, the solver ends when ten steps lower the loss by less than this part of it."""
+
+MOST_STEPS = 1000
+"""With ``steps="auto"``, at most."""
+
 MAX_PIXELS = 100_000_000
 """What a picture's header may announce, in pixels, unless the caller allows more."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _steps(steps: Any) -> int | str:
+    if steps == "auto":
+        return "auto"
+    if not isinstance(steps, int | str) or not str(steps).isdecimal():
+        raise ValueError("steps are a number from 0 on, or auto")
+    return int(steps)
 
 
 class Settings(BaseModel):
@@ -30,8 +45,10 @@ class Settings(BaseModel):
 
     size: Annotated[int, Field(ge=16)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
-    steps: Annotated[int, Field(ge=0)] = 150
-    """Steps of the solver at the full size."""
+    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 150
+    """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
+    quality: Literal["draft", "normal", "fine"] = "normal"
+    """When "auto" ends: see ``ENOUGH``. Given without ``steps``, it means "auto"."""
     scales: Annotated[int, Field(ge=1, le=16)] = 3
     """How many sizes the picture is painted at, each twice the one before; sizes below ``COARSEST`` are left out."""
     content_weight: Weight = 1.0
@@ -71,13 +88,29 @@ class Settings(BaseModel):
         return factor == 1 or self.size * factor >= COARSEST
 
     def steps_at(self, factor: float) -> int:
-        """Steps of the solver at one of ``factors``: a quarter suffices where only large forms are decided."""
+        """Steps of the solver at one of ``factors``, at most: a quarter suffices where only large forms are decided."""
+        if self.steps == "auto":
+            return MOST_STEPS if factor == 1 else 40
         return self.steps if factor == 1 else self.steps // 4
+
+    def settled(self, losses: Sequence[float]) -> bool:
+        """Whether, after steps that gave these ``losses`` at one size, more would not show."""
+        if self.steps != "auto" or len(losses) <= 10:
+            return False
+        before, now = min(losses[:-10]), min(losses)
+        return before - now <= ENOUGH[self.quality] * now
 
     @property
     def steps_in_all(self) -> int:
         """At most, enlarging included."""
         return sum(map(self.steps_at, self.factors)) + len(self.factors) - 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _quality_means_auto(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "quality" in data:
+            return {"steps": "auto", **data}
+        return data
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +142,8 @@ def validated(base: Settings | None = None, **options: Any) -> Settings:
     before = base.model_dump(exclude_unset=True) if base else {}
     if "strength" in options:  # says anew what these said
         before = {name: value for name, value in before.items() if name not in ("style_weight", "content_weight")}
+    if "quality" in options:
+        before.pop("steps", None)
     try:
         return Settings(**{**before, **options})
     except ValidationError as error:

@@ -3,7 +3,7 @@
 Nothing here imports torch before a command needs it, so that ``--help`` and ``--version`` answer at once.
 """
 
-import os
+import ctypes
 import signal
 import sys
 from typing import Annotated
@@ -15,6 +15,7 @@ from impasto.errors import ImpastoError, InputError
 from impasto.version import __version__
 
 INTERRUPTED = 130
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 app = typer.Typer(
     name="impasto",
@@ -50,9 +51,16 @@ def _options(
     pass
 
 
+def _keep_freed_memory() -> None:
+    """Ask glibc to hand freed memory out again, and not back to Linux: a tenth of the time of a run goes into that."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(M_MMAP_MAX, 0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks Linux for large pages: a tenth faster
+    _keep_freed_memory()
     # a supervisor's polite kill should keep the picture just as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(arguments))

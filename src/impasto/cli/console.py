@@ -27,8 +27,8 @@ def complain(message: str) -> None:
 
 
 @contextmanager
-def reporter(steps: int, *, as_json: bool, quiet: bool) -> Iterator[Reporter]:
-    """The one that fits: JSON lines on stdout, silence, or words and a progress bar on stderr."""
+def reporter(steps: int | None, *, as_json: bool, quiet: bool) -> Iterator[Reporter]:
+    """The one that fits: JSON lines on stdout, silence, or words and a progress bar on stderr. ``steps``, if known."""
     if as_json:
         yield JsonLines()
     elif quiet:
@@ -66,7 +66,7 @@ class Silence:
 class Bar:
     """A progress bar with the losses and the time left."""
 
-    def __init__(self, progress: Any, steps: int) -> None:
+    def __init__(self, progress: Any, steps: int | None) -> None:
         self.progress = progress
         self.task = progress.add_task("painting", total=steps)
 

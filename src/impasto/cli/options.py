@@ -56,7 +56,14 @@ TvWeight = Annotated[
     option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
 ]
 Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
-Steps = Annotated[int | None, option("--steps", panel=RUN, text="Steps of the solver at the full size.", default="150")]
+Steps = Annotated[
+    str | None,
+    option("--steps", panel=RUN, text="Steps at the full size, or auto: until more would not show.", default="150"),
+]
+Quality = Annotated[
+    str | None,
+    option("--quality", panel=RUN, text="Instead of --steps: auto for a draft, normal or fine.", default="normal"),
+]
 Scales = Annotated[
     int | None,
     option("--scales", panel=RUN, text="Sizes it is painted at, each twice the one before.", default="3"),

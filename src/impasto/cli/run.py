@@ -43,7 +43,8 @@ def run(
     made_of = None if options["no_recipe"] else recipe(command, settings, files, **about)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     steps = begin()
-    with reporter(settings.steps_in_all, as_json=options["as_json"], quiet=options["quiet"]) as report:
+    total = None if settings.steps == "auto" else settings.steps_in_all
+    with reporter(total, as_json=options["as_json"], quiet=options["quiet"]) as report:
         follow(steps, Saver(out, made_of, report), between)
 
 

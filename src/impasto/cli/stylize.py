@@ -31,6 +31,7 @@ def stylize(
     init: Annotated[str | None, o.init_option("content", "style", "noise")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
+    quality: o.Quality = None,
     scales: o.Scales = None,
     solver: o.Solver = None,
     network: o.Network = None,
