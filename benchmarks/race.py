@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto import stylize
+from impasto.cli import keep_freed_memory
 from impasto.images.files import read, write
 
 from .peers import PEERS, STAND_IN, Peer
@@ -84,6 +85,7 @@ def when(curve: list[Saved], loss: float) -> float:
 
 def paint(told: Path, content: Path, style: Path) -> None:
     """impasto's side of the race: a picture every fifth step, once they have the size of the race."""
+    keep_freed_memory()
     settings = json.loads(told.read_text())
     for step in stylize(str(content), str(style), **settings):
         if step.index % 5 == 0 and max(step.image.shape[2:]) == settings["size"]:

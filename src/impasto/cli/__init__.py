@@ -51,7 +51,7 @@ def _options(
     pass
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Ask glibc to hand freed memory out again, and not back to Linux: a tenth of the time of a run goes into that."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
@@ -60,7 +60,7 @@ def _keep_freed_memory() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went."""
-    _keep_freed_memory()
+    keep_freed_memory()
     # a supervisor's polite kill should keep the picture just as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_code_of(arguments))
