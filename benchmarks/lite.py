@@ -15,13 +15,8 @@ pictures are not there are left out. Pictures already in ``--out`` are kept: del
 
 import argparse
 import json
-import os
 import random
-import re
 import statistics
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +25,13 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from impasto.facade import objective_of, stylize
+from impasto.facade import computes_bfloat16, objective_of, stylize
 from impasto.images.files import read, write
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
-from impasto.objective import Objective
 from impasto.settings import STYLE_WEIGHT, Settings
+
+from .speed import measure
 
 PAIRS = [
     ("tubingen", "starry_night"),
@@ -118,62 +114,10 @@ def reached(lite: list[Score], vgg: Score) -> bool:
 
 
 def costs(size: int, weights: Path | None, rounds: int) -> dict[str, dict[str, float]]:
-    """Of ``vgg19`` and ``lite`` the seconds of an evaluation and the MiB that it takes."""
-    weights_of = {"vgg19": weights, "lite": None}
-    seconds = measure_seconds(size, weights_of, rounds)
-    return {name: {"seconds": seconds[name]} | memory_of(name, size, path) for name, path in weights_of.items()}
-
-
-def measure_seconds(size: int, weights_of: dict[str, Path | None], rounds: int) -> dict[str, float]:
-    """Seconds of an evaluation by each network, all in this process and in turn: the machine is as busy for one as for
-    the other. The least of ``rounds``."""
-    photograph, objectives = random_pair(size, weights_of)
-    seconds: dict[str, list[float]] = {name: [] for name in objectives}
-    for _ in range(1 + rounds):
-        for name, objective in objectives.items():
-            began = time.perf_counter()
-            objective.value_and_gradient(photograph)
-            seconds[name].append(time.perf_counter() - began)
-    return {name: min(each[1:]) for name, each in seconds.items()}
-
-
-def random_pair(size: int, weights_of: dict[str, Path | None]) -> tuple[Tensor, dict[str, Objective]]:
-    """A photograph of noise, and by network the objective that it and a painting of noise make."""
-    photograph, painting = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
-    return photograph, {
-        name: objective_of(Settings(size=size), load_network(name, weights=path), photograph, painting)
-        for name, path in weights_of.items()
-    }
-
-
-def memory_of(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """``measure_memory`` in a process of its own, which gives back at once what is free: what is measured is needed,
-    and not kept by malloc."""
-    command = [sys.executable, "-m", "benchmarks.lite", "--memory-of", network, "--size", str(size)]
-    command += ["--weights", str(weights)] if weights else []
-    changes = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
-    done = subprocess.run(command, check=True, capture_output=True, env=os.environ | changes)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-def measure_memory(network: str, size: int, weights: Path | None) -> dict[str, float]:
-    """MiB that network, targets and evaluations add to a process that has painted something small before, and the peak
-    of the whole process."""
-    warm, small = load_network("lite"), torch.rand(1, 3, 64, 64)
-    objective_of(Settings(size=64), warm, small, small).value_and_gradient(small)
-    idle = memory_of_process("VmRSS")
-    photograph, objectives = random_pair(size, {network: weights})
-    for _ in range(3):
-        objectives[network].value_and_gradient(photograph)
-    peak = memory_of_process("VmHWM")
-    return {"memory": peak - idle, "process": peak}
-
-
-def memory_of_process(what: str) -> float:
-    """MiB: ``VmRSS`` at the moment, ``VmHWM`` at its highest. (getrusage would tell the parent's peak too.)"""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+    """Of ``vgg19`` and ``lite`` what an evaluation takes, in the precision that a run here would have."""
+    precision = "bfloat16" if computes_bfloat16(torch.device("cpu")) else "float32"
+    found = measure([("vgg19", precision), ("lite", precision)], size, weights, rounds, "cpu")
+    return {network: found[f"{network} {precision}"] for network in ("vgg19", "lite")}
 
 
 def sheet(pairs: list[Pair], out: Path, weights: Path | None) -> tuple[Path, dict[str, str]]:
@@ -233,11 +177,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Settings().steps)
     parser.add_argument("--pairs", type=int, nargs="*", help="only these of the pairs, from 0")
     parser.add_argument("--rounds", type=int, default=10, help="how often the seconds are measured")
-    parser.add_argument("--memory-of", metavar="NETWORK", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.memory_of:
-        print(json.dumps(measure_memory(args.memory_of, args.size, args.weights)))
-        return
     args.out.mkdir(parents=True, exist_ok=True)
     judge = load_network("vgg19", weights=args.weights)
     settings = Settings(size=args.size, steps=args.steps)

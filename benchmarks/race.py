@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from impasto import stylize
 from impasto.cli import keep_freed_memory
 from impasto.images.files import read, write
 
-from .peers import PEERS, STAND_IN, Peer
+from .peers import PEERS, STAND_IN
 
 SLACK = (1.0, 1.02, 1.05)
 """How near the peer's final loss, as a factor of it."""
@@ -35,21 +34,21 @@ class Saved:
     loss: float
 
 
-def race(
-    peer: Peer, checkout: Path, content: Path, style: Path, size: int, options: dict[str, Any], out: Path
-) -> dict[str, Any]:
+def race(args: argparse.Namespace) -> dict[str, Any]:
     """The peer, then impasto; the losses of what they saved, and the ratios of their times."""
-    out.mkdir(parents=True, exist_ok=True)
+    out, size = args.out, args.size
+    peer = PEERS[args.peer](out.absolute(), args.weights.absolute(), args.evaluations)
     pair = out.absolute() / "content.png", out.absolute() / "style.png"
-    for source, picture in zip((content, style), pair, strict=True):
+    for source, picture in zip((args.content, args.style), pair, strict=True):
         write(read(str(source), size=size), picture)  # of the size of the race: nobody has to resize
     folders = {who: out.absolute() / who for who in ("peer", "impasto")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
     told = out / "impasto.json"
-    told.write_text(json.dumps({"size": size, **peer.settings(), **options}, default=str))
+    options = {"size": size, "steps": args.steps} | dict(option.split("=", 1) for option in args.option)
+    told.write_text(json.dumps({"peer": args.peer, "weights": str(peer.weights), "options": options}))
     commands = {
-        "peer": (peer.command(*pair, size, folders["peer"]), checkout),
+        "peer": (peer.command(args.checkout.absolute(), *pair, size, folders["peer"]), folders["peer"]),
         "impasto": ([sys.executable, "-m", "benchmarks.race", "--run", str(told), *map(str, pair)], Path.cwd()),
     }
     loss = peer.judge(*[read(str(picture)) for picture in pair])
@@ -86,9 +85,10 @@ def when(curve: list[Saved], loss: float) -> float:
 def paint(told: Path, content: Path, style: Path) -> None:
     """impasto's side of the race: a picture every fifth step, once they have the size of the race."""
     keep_freed_memory()
-    settings = json.loads(told.read_text())
-    for step in stylize(str(content), str(style), **settings):
-        if step.index % 5 == 0 and max(step.image.shape[2:]) == settings["size"]:
+    run = json.loads(told.read_text())
+    peer = PEERS[run["peer"]](told.parent.absolute(), Path(run["weights"]))
+    for step in peer.steps(content, style, run["options"]):
+        if step.index % 5 == 0 and max(step.image.shape[2:]) == run["options"]["size"]:
             write(step.image, told.parent / "impasto" / f"{step.index:04d}.png")
 
 
@@ -103,15 +103,13 @@ def main() -> None:
     parser.add_argument("--content", type=Path, required=True)
     parser.add_argument("--style", type=Path, required=True)
     parser.add_argument("--size", type=int, default=384, help="long side in px")
-    parser.add_argument("--evaluations", type=int, default=500, help="of the peer")
+    parser.add_argument("--evaluations", type=int, default=500, help="of the peer, at each of its sizes")
     parser.add_argument("--steps", type=int, default=150, help="of impasto, at most")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="another of our settings")
     parser.add_argument("--out", type=Path, default=Path("race"))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    peer = PEERS[args.peer](args.out.absolute(), args.weights, args.evaluations)
-    options: dict[str, Any] = {"steps": args.steps} | dict(option.split("=", 1) for option in args.option)
-    results = race(peer, args.checkout, args.content, args.style, args.size, options, args.out)
+    results = race(args)
     (args.out / "results.json").write_text(json.dumps(results, indent=1))
     print(json.dumps({key: value for key, value in results.items() if key != "curves"}, indent=1))
 

@@ -1,4 +1,4 @@
-"""What neural-style-pt takes from torchvision.transforms."""
+"""What the peers take from torchvision.transforms."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,0 +1,205 @@
+"""What one evaluation of the loss and its gradient takes, by network, size and precision.
+
+    python -m benchmarks.speed --weights vgg19.safetensors --out DIR
+
+Seconds (the least of some, all in turn in one process), floating-point operations (counted), their rate, its share of
+what the machine reaches in products of large matrices of the same precision, and memory; beside a plain autograd loop
+that computes the same in float32.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+from torch.utils.flop_counter import FlopCounterMode
+
+from impasto.cli import keep_freed_memory
+from impasto.facade import device_of, objective_of
+from impasto.network.registry import load_network
+from impasto.network.vgg import VGG
+from impasto.objective import Objective
+from impasto.settings import Settings
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PLAIN = "plain"
+"""Not a network: VGG-19 in a plain loop."""
+
+
+class PlainLoop:
+    """The paper's objective with VGG-19 as one would first write it: float32, autograd through everything."""
+
+    def __init__(self, network: VGG, photograph: Tensor, painting: Tensor, settings: Settings) -> None:
+        self.settings, self.preprocessing = settings, network.preprocessing
+        self.weights = {name: value.contiguous() for name, value in network.weights().items()}
+        self.P = self.features(photograph)["conv4_2"].detach()
+        self.A = {layer: (F @ F.T / F.shape[1]).detach() for layer, F in self.features(painting).items()}
+
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        x, found = self.preprocessing(image), {}
+        for name in self.weights:
+            if not name.endswith(".weight"):
+                continue
+            layer = name.removesuffix(".weight")
+            if layer.endswith("_1") and layer != "conv1_1":
+                x = nnf.avg_pool2d(x, 2)
+            x = nnf.relu(nnf.conv2d(x, self.weights[name], self.weights[f"{layer}.bias"], padding=1))
+            found[layer] = x.flatten(2).squeeze(0)
+            if layer == "conv5_1":
+                break
+        return found
+
+    def value_and_gradient(self, image: Tensor) -> tuple[dict[str, float], Tensor]:
+        x = image.detach().requires_grad_(True)
+        F = self.features(x)
+        area = 512 * 512 / (x.shape[2] * x.shape[3])
+        content = self.settings.content_weight * area * (F["conv4_2"] - self.P).square().sum() / 2
+        style = torch.zeros(())
+        for layer, w in self.settings.style_layers.items():
+            G = F[layer] @ F[layer].T / F[layer].shape[1]
+            style = style + w * (G - self.A[layer]).square().sum() / (4 * len(G) ** 2)
+        style = self.settings.style_weight * style
+        (gradient,) = torch.autograd.grad(content + style, x)
+        return {"content": float(content.detach()), "style": float(style.detach())}, gradient
+
+
+def objective(network: str, precision: str, size: int, weights: Path | None, device: str) -> tuple[Objective, Tensor]:
+    """For a photograph and a painting of noise, ``size`` px square, and that photograph."""
+    photograph, painting = (
+        torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)).to(device) for i in (0, 1)
+    )
+    settings = Settings(size=size)
+    found = load_network("vgg19" if network == PLAIN else network, weights=None if network == "lite" else weights)
+    found = found.to(device, PRECISIONS[precision])
+    if network == PLAIN:
+        return PlainLoop(found, photograph, painting, settings), photograph
+    return objective_of(settings, found, photograph, painting), photograph
+
+
+def least_seconds(calls: dict[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, float]:
+    """Of each call, all in this process and in turn: the machine is as busy for one as for the other."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(2 + rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: min(each[2:]) for name, each in seconds.items()}
+
+
+def operations(call: Callable[[], object]) -> int:
+    """Floating-point operations of products and convolutions, a multiplication and an addition being two."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return int(counter.get_total_flops())
+
+
+def peak(precision: str, device: str, rounds: int) -> float:
+    """Operations a second in the product of two 4096 x 4096 matrices."""
+    A = torch.rand(4096, 4096, device=device).to(PRECISIONS[precision])
+    return 2 * 4096**3 / least_seconds({"product": lambda: A @ A}, rounds, device)["product"]
+
+
+def memory_of(network: str, size: int, weights: Path | None, precision: str) -> dict[str, float]:
+    """``measure_memory`` in a process of its own, which gives back at once what is free: what is measured is needed,
+    and not kept by malloc."""
+    command = [sys.executable, "-m", "benchmarks.speed", "--memory-of", network, precision, str(size)]
+    command += ["--weights", str(weights)] if weights else []
+    changes = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+    done = subprocess.run(command, check=True, capture_output=True, env=os.environ | changes)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def measure_memory(network: str, precision: str, size: int, weights: Path | None) -> dict[str, float]:
+    """MiB that network, targets and evaluations add to a process that has painted something small before, and the peak
+    of the whole process."""
+    small, photograph = objective("lite", precision, 64, None, "cpu")
+    small.value_and_gradient(photograph)
+    idle = memory_of_process("VmRSS")
+    measured, photograph = objective(network, precision, size, weights, "cpu")
+    for _ in range(3):
+        measured.value_and_gradient(photograph)
+    most = memory_of_process("VmHWM")
+    return {"memory": most - idle, "process": most}
+
+
+def memory_of_process(what: str) -> float:
+    """MiB: ``VmRSS`` at the moment, ``VmHWM`` at its highest. (getrusage would tell the parent's peak too.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def measure(
+    kinds: list[tuple[str, str]], size: int, weights: Path | None, rounds: int, device: str
+) -> dict[str, dict[str, float]]:
+    """Of every (network, precision): what its evaluations take at one size."""
+    calls: dict[str, Callable[[], object]] = {}
+    for network, precision in kinds:
+        evaluated, photograph = objective(network, precision, size, weights, device)
+        calls[f"{network} {precision}"] = lambda e=evaluated, p=photograph: e.value_and_gradient(p)
+    seconds = least_seconds(calls, rounds, device)
+    peaks = {precision: peak(precision, device, rounds) for precision in {precision for _, precision in kinds}}
+    found = {}
+    for network, precision in kinds:
+        name = f"{network} {precision}"
+        flop = operations(calls[name])
+        found[name] = {
+            "seconds": seconds[name],
+            "gflop": flop / 1e9,
+            "gflop_per_second": flop / seconds[name] / 1e9,
+            "share_of_peak": flop / seconds[name] / peaks[precision],
+        }
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            calls[name]()
+            found[name]["memory"] = torch.cuda.max_memory_allocated() / 2**20
+        else:
+            found[name] |= memory_of(network, size, weights, precision)
+    return found | {"peaks": {f"{name}_gflop_per_second": rate / 1e9 for name, rate in peaks.items()}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="VGG-19's weights; without, those in the cache")
+    parser.add_argument("--networks", nargs="+", default=[PLAIN, "vgg19", "lite"])
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="px square")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("speed-benchmark"))
+    parser.add_argument("--memory-of", nargs=3, metavar=("NETWORK", "PRECISION", "SIZE"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.memory_of:
+        network, precision, size = args.memory_of
+        print(json.dumps(measure_memory(network, precision, int(size), args.weights)))
+        return
+    keep_freed_memory()
+    device = device_of(args.device).type
+    kinds = [(network, "float32") for network in args.networks if network == PLAIN]
+    kinds += [(network, precision) for network in args.networks if network != PLAIN for precision in args.precisions]
+    results = {}
+    for size in args.sizes:
+        results[size] = measure(kinds, size, args.weights, args.rounds, device)
+        print(f"\n{size} px\n{'':18}{'seconds':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}")
+        for name, of in results[size].items():
+            if name != "peaks":
+                numbers = (of["gflop"], of["gflop_per_second"], of["share_of_peak"], of["memory"])
+                print(f"{name:18}{of['seconds']:9.3f}" + "{:8.0f}{:9.0f}{:9.2f}{:7.0f}".format(*numbers))
+        print(json.dumps(results[size]["peaks"]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "results.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
