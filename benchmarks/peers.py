@@ -153,11 +153,13 @@ class StyleTransferPytorch:
     def steps(self, content: Path, style: Path, options: dict[str, Any]) -> Iterator[Step]:
         settings = validated(**options)
         photograph, painting = (read(str(path), size=settings.size) for path in (content, style))
-        precisions = precisions_of(settings.precision, torch.device("cpu"))
+        networks = [
+            load_network("vgg19", weights=self.weights, pooling="max").to(precision)
+            for precision in precisions_of(settings.precision, torch.device("cpu"))
+        ]
 
         def objectives_at(factor: float) -> Iterator[WassersteinObjective]:
-            for precision in precisions:
-                network = load_network("vgg19", weights=self.weights, pooling="max").to(precision)
+            for network in networks:
                 yield WassersteinObjective(network, scaled(photograph, factor), scaled(painting, factor))
 
         return coarse_to_fine(objectives_at, photograph, settings)
