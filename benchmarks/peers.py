@@ -214,21 +214,22 @@ class WassersteinObjective:
 
 
 def normal(F: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean ``(N,)`` and covariance ``(N, N)`` of features ``(N, M)``, with 1e-4 on the diagonal; not in bfloat16."""
+    """Mean ``(N,)`` and covariance ``(N, N)`` of features ``(N, M)``, with 1e-4 on the diagonal, in float64: roots of
+    small eigenvalues need it."""
     F = precise(F)
-    m = F.mean(dim=1)
-    return m, gram(F) / F.shape[1] - torch.outer(m, m) + 1e-4 * torch.eye(len(m), dtype=F.dtype)
+    m, second = F.mean(dim=1).double(), gram(F).double() / F.shape[1]
+    return m, second - torch.outer(m, m) + 1e-4 * torch.eye(len(m))
 
 
 def square_root(C: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(C.double())
-    return ((vectors * values.clamp(min=0).sqrt()) @ vectors.T).to(C.dtype)
+    values, vectors = torch.linalg.eigh(C)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def wasserstein(of_image: tuple[Tensor, Tensor], m_a: Tensor, C_a: Tensor, root_a: Tensor) -> Tensor:
     """(|m - m_a|^2 + tr(C + C_a - 2 (C_a^1/2 C C_a^1/2)^1/2)) / N."""
     m, C = of_image
-    cross = torch.linalg.eigvalsh(root_a @ C @ root_a).clamp(min=1e-10).sqrt().sum()
+    cross = torch.linalg.eigvalsh(root_a @ C @ root_a).clamp(min=1e-12).sqrt().sum()
     return ((m - m_a).square().sum() + torch.trace(C) + torch.trace(C_a) - 2 * cross) / len(m)
 
 

@@ -4,7 +4,8 @@
 
 First an evaluation at several sizes, per million pixels. Then one pair painted from noise and from the photograph, at
 the full size alone and coarse to fine, each for as many steps: the seconds until it reached the loss at which the run
-from noise at the full size alone ended. Small sizes count in the time, and only pictures of the full size in the losses.
+from noise at the full size alone ended. Small sizes count in the time, and only pictures of the full size in the
+losses.
 """
 
 import argparse

@@ -19,7 +19,7 @@ SECOND = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 """α/β of Figure 3."""
 
-SCALE = 1e-5
+SCALE = 2e-4
 """α/β of equations 1 to 7 as printed, for an α/β of 1 in the paper.
 
 The paper's ratios do not fit its equations, in which L_content is a sum over all features and E_l is not: at any of
