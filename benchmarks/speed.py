@@ -16,11 +16,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from impasto.cli import keep_freed_memory
 from impasto.facade import device_of, objective_of
@@ -99,9 +101,21 @@ def least_seconds(calls: dict[str, Callable[[], object]], rounds: int, device: s
 
 def operations(call: Callable[[], object]) -> int:
     """Floating-point operations of products and convolutions, a multiplication and an addition being two."""
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counted:
         call()
-    return int(counter.get_total_flops())
+    return counted.total
+
+
+class Operations(TorchDispatchMode):
+    """Counts by torch's own formulas. (Its FlopCounterMode does not bear autograd.grad.)"""
+
+    total = 0
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operator(*args, **(kwargs or {}))
+        if (count := flop_registry.get(operator.overloadpacket)) is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def peak(precision: str, device: str, rounds: int) -> float:
