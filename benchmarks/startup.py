@@ -6,11 +6,14 @@ The least of some runs each, every one a process of its own, from its start.
 """
 
 import argparse
+import math
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from PIL import Image
 
 IMPASTO = [sys.executable, "-m", "impasto"]
 
@@ -25,13 +28,19 @@ def picture_seconds(size: int) -> tuple[float, float]:
     """Until the first picture that ``--save-every`` leaves, and until the first one of the full size."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.png"
-        options = ["--size", str(size), "--steps", "20", "--save-every", "5", "--quiet", "-o", str(out)]
-        began = time.time()
-        subprocess.run([*IMPASTO, "stylize", "sample:chelsea", "sample:swirl", *options], check=True)
-        saved = sorted((path.stat().st_mtime, path.stat().st_size) for path in out.parent.glob("out-*.png"))
-        largest = max(size for _, size in saved)
-        full = next(when for when, size in saved if size > largest / 2)  # a quarter of the pixels before
-        return saved[0][0] - began, full - began
+        options = ["--size", str(size), "--save-every", "2", "--quiet", "-o", str(out)]
+        began, first = time.time(), math.inf
+        with subprocess.Popen([*IMPASTO, "stylize", "sample:chelsea", "sample:swirl", *options]) as run:
+            while run.poll() is None:
+                time.sleep(0.01)
+                for path in out.parent.glob("out-*.png"):  # whole, once they are there
+                    when = path.stat().st_mtime - began
+                    first = min(first, when)
+                    with Image.open(path) as picture:
+                        if max(picture.size) == size:
+                            run.kill()
+                            return first, when
+        raise SystemExit("the run left no picture of its size")
 
 
 def main() -> None:
