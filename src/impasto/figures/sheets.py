@@ -12,7 +12,7 @@ from impasto.atomic import atomic
 from impasto.errors import UsageError
 from impasto.figures.measures import LAYERS
 from impasto.figures.panels import Painted, Panel
-from impasto.figures.paper import Figure
+from impasto.figures.paper import FIRST, SECOND, Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Page
@@ -78,8 +78,13 @@ def held(panels: Mapping[str, Painted], folder: Path) -> list[Path]:
     left, right = page.subplots(1, 2)
     content = [panel.record for panel in panels.values() if panel.panel.kind == "content" and panel.record["steps"]]
     style = [panel.record for panel in panels.values() if panel.panel.kind == "style"]
-    left.plot([next(iter(layers_of(r, "content_layers"))) for r in content], [r["pixel_error"] for r in content], "o-")
+    errors_of = {layers_of(record, "content_layers")[0]: record["pixel_error"] for record in content}
+    for version, layers in (("first version", FIRST), ("CVPR 2016", SECOND)):
+        there = [layer for layer in layers if layer in errors_of]
+        left.plot([layers.index(layer) for layer in there], [errors_of[layer] for layer in there], "o-", label=version)
+    left.set_xticks(range(len(FIRST)), [f"{first}\n{second}" for first, second in zip(FIRST, SECOND, strict=True)])
     left.set(title="content: error of the pixels", ylabel="root mean square")
+    left.legend(fontsize=6)
     for record in style:
         errors = record["style_error"]
         last = list(layers_of(record, "style_layers"))[-1]
