@@ -86,7 +86,7 @@ def test_json_lines_tell_every_step_and_the_terms_sum_to_the_loss(impasto, small
 def test_on_a_terminal_it_says_what_was_saved(impasto, small):
     told = impasto(*small, "-o", "out.png")
     assert (told.code, told.out) == (0, "")
-    assert "out.png  (step 3, loss " in told.err
+    assert "out.png  (32 x 27 px, step 3, loss " in told.err
     assert here() == ["out.png"]
 
 

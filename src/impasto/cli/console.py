@@ -75,7 +75,9 @@ class Bar:
         self.progress.update(self.task, completed=step.index, description=losses)
 
     def saved(self, path: str, step: "Step") -> None:
-        self.progress.console.print(f"{path}  (step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s)")
+        height, width = step.image.shape[2:]
+        told = f"{width} x {height} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
+        self.progress.console.print(f"{path}  ({told})")
 
 
 def bar(*, of_bytes: bool = False, quiet: bool = False) -> Any:

@@ -86,7 +86,13 @@ MaxPixels = Annotated[
     int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
 ]
 SaveEvery = Annotated[
-    int, option("--save-every", panel=OUTPUT, text="Also save OUT-0050.png and so on, every N steps.", least=0)
+    int,
+    option(
+        "--save-every",
+        panel=OUTPUT,
+        text="Also save OUT-0050.png and so on, every N steps, as large as it is by then.",
+        least=0,
+    ),
 ]
 NoRecipe = Annotated[
     bool, option("--no-recipe", panel=OUTPUT, text="Leave settings, versions and inputs out of the file.")
