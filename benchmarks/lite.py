@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from impasto.facade import computes_bfloat16, objective_of, stylize
+from impasto.facade import objective_of, paint
 from impasto.images.files import read, write
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
 from impasto.settings import STYLE_WEIGHT, Settings
 
-from .speed import measure
+from .speed import measure, usual_precision
 
 PAIRS = [
     ("tubingen", "starry_night"),
@@ -81,8 +80,7 @@ class Pair:
         if not path.exists():
             beta = weight * STYLE_WEIGHT
             options = self.settings.model_dump() | {"network": network, "weights": weights, "style_weight": beta}
-            steps = stylize(self.photograph, self.painting, Settings(**options))
-            write(max(steps, key=lambda step: step.merit).image, path)
+            write(paint(self.photograph, self.painting, Settings(**options)), path)
         return read(str(path))
 
 
@@ -115,7 +113,7 @@ def reached(lite: list[Score], vgg: Score) -> bool:
 
 def costs(size: int, weights: Path | None, rounds: int) -> dict[str, dict[str, float]]:
     """Of ``vgg19`` and ``lite`` what an evaluation takes, in the precision that a run here would have."""
-    precision = "bfloat16" if computes_bfloat16(torch.device("cpu")) else "float32"
+    precision = usual_precision()
     found = measure([("vgg19", precision), ("lite", precision)], size, weights, rounds, "cpu")
     return {network: found[f"{network} {precision}"] for network in ("vgg19", "lite")}
 

@@ -13,14 +13,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from impasto import stylize
 from impasto.cli import keep_freed_memory
-from impasto.facade import computes_bfloat16
 from impasto.solver import Step
 
-from .speed import measure
+from .speed import measure, usual_precision
 
 STARTS = {
     "noise": {"init": "noise", "scales": 1},
@@ -32,7 +29,7 @@ STARTS = {
 
 def growth(networks: list[str], sizes: list[int], weights: Path | None, rounds: int) -> dict[str, Any]:
     """By network and size: seconds, MiB, and both per million pixels."""
-    precision = "bfloat16" if computes_bfloat16(torch.device("cpu")) else "float32"
+    precision = usual_precision()
     found = {}
     for size in sizes:
         measured = measure([(network, precision) for network in networks], size, weights, rounds, "cpu")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from os import PathLike
 from typing import Any
 
@@ -88,14 +89,13 @@ def _begin(
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start = first_picture(settings, pictures, (height, width)).to(device)
     precisions = precisions_of(settings.precision, device)
-    network = network_of(settings).to(device, precisions[0])
+    network_in = cache(lambda precision: network_of(settings).to(device, precision))
+    network_in(precisions[0])
 
     def objectives_at(factor: float) -> Iterator[Objective]:
         small = {role: scaled(picture, factor) for role, picture in pictures.items()}
-        yield objective_of(settings, network, small.get("content"), small.get("style"))
-        for finer in precisions[1:]:
-            precise = network_of(settings).to(device, finer)
-            yield objective_of(settings, precise, small.get("content"), small.get("style"))
+        for precision in precisions:
+            yield objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
 
     return _steps(objectives_at, start, settings)
 

@@ -35,26 +35,35 @@ def coarse_to_fine(
     for factor in settings.factors:
         small = scaled(start, factor)
         image = small if image is None else finer(image, small)
-        last = index + settings.steps_at(factor)
-        for attempt, objective in enumerate(objectives_at(factor)):
-            best, losses = None, []
-            for step in minimise(objective, image, last - index, settings.solver):
-                best = step if best is None or step.merit >= best.merit else best
-                if step.index > 0 or attempt == 0:  # a picture is yielded once
-                    yield replace(
-                        step,
-                        index=index + step.index,
-                        evaluations=evaluations + step.evaluations,
-                        seconds=time.monotonic() - began,
-                    )
-                losses.append(step.loss)
-                if enough := settings.settled(losses):
-                    break
-            assert best is not None
-            image, index, evaluations = best.image, index + step.index, evaluations + step.evaluations
-            if enough or index == last:
-                break
-        index += 1
+        best = None
+        for step in at_one_size(objectives_at(factor), image, settings.steps_at(factor), settings):
+            best = step if best is None or step.merit >= best.merit else best
+            yield replace(
+                step,
+                index=index + step.index,
+                evaluations=evaluations + step.evaluations,
+                seconds=time.monotonic() - began,
+            )
+        assert best is not None
+        index, evaluations, image = index + step.index + 1, evaluations + step.evaluations, best.image
+
+
+def at_one_size(
+    objectives: Iterable[Objective], image: Float[Tensor, "1 3 h w"], steps: int, settings: Settings
+) -> Iterator[Step]:
+    """Up to ``steps`` steps by the first of ``objectives``; where it finds no lower loss, the next goes on."""
+    index = evaluations = 0
+    for attempt, objective in enumerate(objectives):
+        losses = []
+        for step in minimise(objective, image, steps - index, settings.solver):
+            if step.index > 0 or attempt == 0:  # a picture is yielded once
+                yield replace(step, index=index + step.index, evaluations=evaluations + step.evaluations)
+            losses.append(step.loss)
+            if settings.settled(losses):
+                return
+        index, evaluations, image = index + step.index, evaluations + step.evaluations, step.image
+        if index == steps:
+            return
 
 
 def finer(image: Float[Tensor, "1 3 h w"], start: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h2 w2"]:

@@ -18,8 +18,8 @@ COARSEST = 96
 ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 """With ``steps="auto"``, the solver ends when ten steps lower the loss by less than this part of it."""
 
-MOST_STEPS = 1000
-"""With ``steps="auto"``, at most."""
+MOST_STEPS, MOST_COARSE_STEPS = 1000, 40
+"""With ``steps="auto"``, at most: at the full size, and at each of the smaller ones."""
 
 MAX_PIXELS = 100_000_000
 """What a picture's header may announce, in pixels, unless the caller allows more."""
@@ -90,7 +90,7 @@ class Settings(BaseModel):
     def steps_at(self, factor: float) -> int:
         """Steps of the solver at one of ``factors``, at most: a quarter suffices where only large forms are decided."""
         if self.steps == "auto":
-            return MOST_STEPS if factor == 1 else 40
+            return MOST_STEPS if factor == 1 else MOST_COARSE_STEPS
         return self.steps if factor == 1 else self.steps // 4
 
     def settled(self, losses: Sequence[float]) -> bool:
