@@ -1,30 +1,33 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache
 from os import PathLike
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.decoding import MIN_SIDE
 from impasto.images.files import read
+from impasto.images.resizing import resized, scaled
+from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
-from impasto.network.vgg import LAYERS, VGG, check_layers
-from impasto.objective import Objective, WholeImage, content_targets, style_targets
-from impasto.pyramid import coarse_to_fine, resized, scaled
-from impasto.settings import STARTS, Settings, validated
-from impasto.solver import Step
+from impasto.network.vgg import VGG
+from impasto.objective import TotalLoss, content_targets, style_targets
+from impasto.pyramid import ObjectivesAt, coarse_to_fine
+from impasto.settings import Settings, validated
+from impasto.solver import Objective, Step
+from impasto.starts import STARTS, Canvas, start_from
+from impasto.style import STYLE_LOSSES, StyleLoss
+from impasto.terms import Content, Style, Term, Variation
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
-
-Canvas = tuple[int, int]
-"""Height and width of the picture that is painted, in px."""
 
 
 def stylize(content: Picture, style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -82,15 +85,14 @@ def _begin(
     settings: Settings, content: Picture | None = None, style: Picture | None = None, canvas: Canvas | None = None
 ) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of the pictures given."""
-    check_layers([*settings.content_layers, *settings.style_layers], LAYERS)
     device = device_of(settings.device)
     sources = {"content": content, "style": style}
     pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
+    precisions = precisions_of(settings.precision, device, settings.network)
+    network_in = cache(lambda precision: network_of(settings, device, precision))
+    settings = with_names_of(network_in(precisions[0]), settings)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start = first_picture(settings, pictures, (height, width)).to(device)
-    precisions = precisions_of(settings.precision, device)
-    network_in = cache(lambda precision: network_of(settings).to(device, precision))
-    network_in(precisions[0])
 
     def objectives_at(factor: float) -> Iterator[Objective]:
         small = {role: scaled(picture, factor) for role, picture in pictures.items()}
@@ -100,24 +102,49 @@ def _begin(
     return _steps(objectives_at, start, settings)
 
 
-def network_of(settings: Settings) -> VGG:
-    return load_network(settings.network, weights=settings.weights, pooling=settings.pooling)
+def network_of(
+    settings: Settings, device: torch.device | None = None, precision: torch.dtype = torch.float32
+) -> Network:
+    """The network of a run: the one of that name, or a copy of the caller's own, so that his stays as it is."""
+    network = settings.network
+    if isinstance(network, str):
+        network = load_network(network, weights=settings.weights, pooling=settings.pooling)
+    elif isinstance(network, nn.Module):
+        network = deepcopy(network).requires_grad_(False).eval()
+    if isinstance(network, nn.Module):
+        network = network.to(device, precision)
+    assert isinstance(network, Network)
+    return network
+
+
+def with_names_of(network: Network, settings: Settings) -> Settings:
+    """``settings`` with the network's own names of its layers. Raises UsageError for one that it does not have."""
+    layers = {name: by_its_name(getattr(settings, name), network) for name in ("content_layers", "style_layers")}
+    return settings.model_copy(update=layers)
 
 
 def objective_of(
-    settings: Settings, network: VGG, photograph: Tensor | None = None, painting: Tensor | None = None
-) -> WholeImage:
-    """The paper's objective for these two pictures; without one of them, its term is left out."""
-    return WholeImage(
-        network,
-        {} if photograph is None else content_targets(network, photograph, settings.content_layers),
-        {} if painting is None else style_targets(network, painting, settings.style_layers),
-        settings.content_layers,
-        settings.style_layers,
-        0.0 if photograph is None else settings.content_weight,
-        0.0 if painting is None else settings.style_weight,
-        settings.tv_weight,
-    )
+    settings: Settings, network: Network, photograph: Tensor | None = None, painting: Tensor | None = None
+) -> TotalLoss:
+    """The paper's objective for these two pictures; without one of them, or with a weight of 0, its term is left out."""
+    terms: list[Term] = []
+    if photograph is not None and settings.content_weight:
+        P = content_targets(network, photograph, settings.content_layers)
+        terms.append(Content(P, settings.content_layers, settings.content_weight))
+    if painting is not None and settings.style_weight:
+        for of, weight in style_losses_of(settings).items():
+            A = style_targets(network, painting, settings.style_layers, of)
+            terms.append(Style(of, A, settings.style_layers, settings.style_weight * weight))
+    if settings.tv_weight:
+        terms.append(Variation(settings.tv_weight))
+    return TotalLoss(network, terms)
+
+
+def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
+    """Those of a run, with their weights; what has a weight of 0 is left out."""
+    return {
+        STYLE_LOSSES[of] if isinstance(of, str) else of: weight for of, weight in settings.style_loss.items() if weight
+    }
 
 
 def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
@@ -133,21 +160,11 @@ def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
 
 
 def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
-    """Where the solver starts, as large as ``canvas``: noise, one of ``pictures`` by what it is for, or a file, each
-    stretched to fit. Raises UsageError for a start from a picture that this run does not have."""
-    if settings.init == "noise":
-        return white_noise(canvas, settings.seed)
-    if settings.init not in STARTS:
-        return resized(picture(settings.init, settings), *canvas)
-    if settings.init not in pictures:
-        names = [name for name in STARTS if name in pictures or name == "noise"]
-        raise UsageError(f"init: there is no '{settings.init}' to start from; choose {', '.join(names)}, or a file")
-    return resized(pictures[settings.init], *canvas)
-
-
-def white_noise(canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
-    """Uniform white noise in [0, 1]: the paper's start. Drawn on the CPU, so that a seed means the same everywhere."""
-    return torch.rand(1, 3, *canvas, generator=torch.Generator().manual_seed(seed))
+    """Where the solver starts, as large as ``canvas``: a start by its name, or a file, stretched to fit. Raises
+    UsageError for a start from a picture that this run does not have."""
+    if settings.init in STARTS:
+        return start_from(settings.init, pictures, canvas, settings.seed)
+    return resized(picture(settings.init, settings), *canvas)
 
 
 def device_of(name: str) -> torch.device:
@@ -164,11 +181,12 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def precisions_of(name: str, device: torch.device) -> list[torch.dtype]:
+def precisions_of(name: str, device: torch.device, network: str | Network = "lite") -> list[torch.dtype]:
     """The network's precision; "auto" is bfloat16 where ``device`` computes in it natively, and float32 where that
-    finds no lower loss any more."""
+    finds no lower loss any more. Only of our own networks is it known that they paint as well in bfloat16."""
     if name == "auto":
-        return [torch.bfloat16, torch.float32] if computes_bfloat16(device) else [torch.float32]
+        both = isinstance(network, str | VGG) and computes_bfloat16(device)
+        return [torch.bfloat16, torch.float32] if both else [torch.float32]
     return [torch.float32 if name == "float32" else torch.bfloat16]
 
 
@@ -193,6 +211,6 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(objectives_at: Callable[[float], Iterable[Objective]], start: Tensor, settings: Settings) -> Iterator[Step]:
+def _steps(objectives_at: ObjectivesAt, start: Tensor, settings: Settings) -> Iterator[Step]:
     with memory():
         yield from coarse_to_fine(objectives_at, start, settings)

@@ -1,156 +1,177 @@
-"""What is minimised: frozen targets and weights, and the value and gradient of the paper's total loss.
+"""What is minimised: the paper's total loss, its value and its gradient, over a picture and its places.
 
 L_total(p, a, x) = α L_content(p, x) + β L_style(a, x)                             (equation 7)
 L_style(a, x)    = Σ_l w_l E_l                                                     (equation 5)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto.losses import content_loss, gram, style_loss, total_variation
-from impasto.network.vgg import VGG
+from impasto.features import Features, Place
+from impasto.network.protocol import Network
+from impasto.style import StyleLoss, Sums
+from impasto.terms import PIXELS, Term
 
-PAPER_PIXELS = 512 * 512
-"""The size at which the content and total variation terms are those of the paper; see ``WholeImage``."""
-
-Terms = dict[str, float]
-"""The named terms of the loss, weighted: the loss is their sum."""
-
-
-@runtime_checkable
-class Objective(Protocol):
-    """Anything that can be minimised over an image."""
-
-    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Terms, Float[Tensor, "1 3 h w"]]:
-        """The weighted terms, whose sum is the loss, and the gradient of that sum with respect to ``image``."""
-        ...
+SumsOfTerms = dict[str, dict[int, Sums]]
+"""What is summed over places, by layer, and by a term's number."""
 
 
 @dataclass(frozen=True)
-class StyleTarget:
-    """What one layer should show: the painting's Gram matrix A ``(N, N)``, summed over M_a positions."""
+class TotalLoss:
+    """The paper's objective, equation 7: the sum of ``terms``, of what ``network`` sees at the ``places`` of a picture.
 
-    A: Tensor
-    M_a: int
-
-    def loss(self, G: Float[Tensor, "N N"], M: int) -> Float[Tensor, ""]:
-        """E_l of an image's Gram matrix, summed over M positions."""
-        return style_loss(G, self.A, M, self.M_a)
-
-
-@dataclass(frozen=True)
-class WholeImage:
-    """The paper's objective, computed over the whole image at once.
-
-    ``content`` holds P for each content layer and ``style`` the painting's Gram matrices; ``content_layers`` and
-    ``style_layers`` hold w_l; ``content_weight`` is α and ``style_weight`` is β. A term without layers, or of weight 0,
-    is left out.
-
-    Departures from the paper. Sums over pixels are taken per 512 x 512 pixels: L_content and the total variation of an
-    h x w image are multiplied by 512² / (h w), so that α/β means at every size what it means in the paper at
-    512 x 512. (E_l is a mean over positions already.) Several content layers are allowed: L_content =
-    Σ_l w_l L_content^l. A total variation term exists, and is off unless ``tv_weight`` says otherwise.
+    Without ``places`` the picture is one place. Every term's statistic is summed over the places; its loss, and the
+    loss's gradient D with respect to the sums, follow from the sums alone; and D then goes back from each place to its
+    pixels. What one place saw is kept until then; of several, each is looked at a second time.
     """
 
-    network: VGG
-    content: Mapping[str, Tensor]
-    style: Mapping[str, StyleTarget]
-    content_layers: Mapping[str, float]
-    style_layers: Mapping[str, float]
-    content_weight: float
-    style_weight: float
-    tv_weight: float = 0.0
+    network: Network
+    terms: Sequence[Term]
+    places: Sequence[Place] = ()
 
-    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Terms, Float[Tensor, "1 3 h w"]]:
-        x = image.detach().requires_grad_(True)
-        terms, gradient = self._through_the_network(x) if self.layers else ({}, torch.zeros_like(image))
-        if self.tv_weight:
-            variation = self.tv_weight * area_factor(x) * total_variation(x)
-            terms["tv"] = float(variation.detach())
-            gradient = gradient + torch.autograd.grad(variation, x)[0]
-        return terms, gradient
+    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[dict[str, Tensor], Float[Tensor, "1 3 h w"]]:
+        if not self.places:
+            sight = Sight(self, image, Place.whole(*image.shape[2:]))
+            values, D = self.losses(sight.sums)
+            return values, sight.gradient(D)
+        with torch.no_grad():
+            sums = added(Sight(self, image, place).sums for place in self.places)
+        values, D = self.losses(sums)
+        gradient = torch.zeros_like(image)
+        for place in self.places:
+            gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(D)
+        return values, gradient
 
-    @property
+    @cached_property
     def layers(self) -> set[str]:
-        """Those that a term of some weight needs."""
-        return {
-            *(self.content_layers if self.content_weight else ()),
-            *(self.style_layers if self.style_weight else ()),
+        """Those of the network that a term looks at."""
+        return {layer for term in self.terms for layer in term.layers} - {PIXELS}
+
+    def statistics(self, layer: str, F: Features) -> dict[str, Sums]:
+        """What the terms take of one layer, by their number among the terms."""
+        return {at: term.statistic(layer, F) for at, term in enumerate(self.terms) if layer in term.layers}
+
+    def losses(self, sums: SumsOfTerms) -> tuple[dict[str, Tensor], SumsOfTerms]:
+        """The terms by name, and the gradient of their sum with respect to ``sums``."""
+        values: dict[str, Tensor] = {}
+        D: SumsOfTerms = {}
+        for layer, of_layer in sums.items():
+            D[layer] = {}
+            for at, s in of_layer.items():
+                leaf = rebuilt(s, [x.detach().requires_grad_(True) if isinstance(x, Tensor) else x for x in s])
+                loss = self.terms[at].loss(layer, leaf)
+                tensors = [x for x in leaf if isinstance(x, Tensor)]
+                D[layer][at] = torch.autograd.grad(loss, tensors, materialize_grads=True)
+                name = self.terms[at].name
+                values[name] = values.get(name, 0.0) + wide(loss.detach())
+        return values, D
+
+
+class Sight:
+    """What the network sees of one place, with the way back to its pixels.
+
+    Every layer's statistics are differentiated on their own, and join the gradient that comes from deeper layers when
+    that gets there: a layer's activations and their gradient, large at the low layers, are never there at once with all
+    others'.
+    """
+
+    def __init__(self, objective: TotalLoss, image: Float[Tensor, "1 3 h w"], place: Place) -> None:
+        self.x = image[..., place.seen_rows, place.seen_columns].detach().requires_grad_(True)
+        network, layers = objective.network, objective.layers
+        readouts, strides = getattr(network, "readouts", {}), getattr(network, "strides", {})
+        self.activations = dict(network(self.x, layers)) if layers else {}
+        self.seen = {layer: x.detach().requires_grad_(True) for layer, x in [*self.activations.items(), (PIXELS, self.x)]}
+        self.sums = {
+            layer: objective.statistics(layer, Features(seen, readouts.get(layer), place, strides.get(layer, 1)))
+            for layer, seen in self.seen.items()
         }
 
-    def losses(self, layer: str, F: Float[Tensor, "N M"], area: float) -> dict[str, Tensor]:
-        """What one layer adds to the terms of equation 7, from its activations F."""
-        losses = {}
-        if self.content_weight and layer in self.content_layers:
-            L_content = content_loss(precise(self.network.link(layer).read(F)), precise(self.content[layer]))
-            losses["content"] = self.content_weight * area * self.content_layers[layer] * L_content
-        if self.style_weight and layer in self.style_layers:
-            E = self.style[layer].loss(gram_of(self.network, layer, F), F.shape[1])
-            losses["style"] = self.style_weight * self.style_layers[layer] * E
-        return losses
+    def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
+        """That of the loss with respect to the place's pixels, from that with respect to the sums. Uses up what was
+        seen."""
+        heads = heads_of(self.activations)
+        for layer in [layer for layer in self.activations if layer not in heads]:
+            self.activations.pop(layer).register_hook(
+                lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper)
+            )
+        gradient = None
+        if heads:
+            outputs = [self.activations.pop(layer) for layer in heads]
+            (gradient,) = torch.autograd.grad(outputs, self.x, [self.own_gradient(layer, D) for layer in heads])
+        if self.sums[PIXELS]:
+            own = self.own_gradient(PIXELS, D)
+            gradient = own if gradient is None else gradient + own
+        return torch.zeros_like(self.x) if gradient is None else gradient
 
-    def _through_the_network(self, x: Float[Tensor, "1 3 h w"]) -> tuple[Terms, Float[Tensor, "1 3 h w"]]:
-        """The terms that need the network, and their gradient.
-
-        Every layer's loss is differentiated on its own, and joins the gradient that comes from deeper layers when that
-        gets there: a layer's activations and their gradient, large at the low layers, are never there at once with all
-        others'.
-        """
-        activations = self.network(x, self.layers)
-        seen = {layer: activation.detach().requires_grad_(True) for layer, activation in activations.items()}
-        losses = {
-            layer: self.losses(layer, activation.flatten(2).squeeze(0), area_factor(x))
-            for layer, activation in seen.items()
-        }
-        terms: Terms = {}
-        for of_layer in losses.values():
-            for name, loss in of_layer.items():
-                terms[name] = terms.get(name, 0.0) + float(loss.detach())
-
-        def own_gradient(layer: str) -> Tensor:
-            gradient: Tensor = torch.autograd.grad(list(losses.pop(layer).values()), seen.pop(layer))[0]
-            return gradient
-
-        *others, deepest = activations
-        for layer in others:
-            activations.pop(layer).register_hook(lambda deeper, layer=layer: own_gradient(layer).add_(deeper))
-        (gradient,) = torch.autograd.grad(activations.pop(deepest), x, own_gradient(deepest))
-        return terms, gradient
+    def own_gradient(self, layer: str, D: SumsOfTerms) -> Tensor:
+        """With respect to what is seen in a layer, of that layer's sums."""
+        of_layer, seen = self.sums.pop(layer), self.seen.pop(layer)
+        sums = [x for s in of_layer.values() for x in s if isinstance(x, Tensor)]
+        gradients = [d for at in of_layer for d in D[layer][at]]
+        pairs = [(x, d) for x, d in zip(sums, gradients, strict=True) if x.requires_grad]
+        gradient: Tensor = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
+        return gradient
 
 
-def area_factor(x: Float[Tensor, "1 3 h w"]) -> float:
-    """What sums over pixels are multiplied by, to be those of a picture of 512 x 512."""
-    return PAPER_PIXELS / (x.shape[2] * x.shape[3])
+def heads_of(activations: Mapping[str, Tensor]) -> list[str]:
+    """The layers from which the way back to the image leads through all others; in a chain, the deepest alone."""
+    passed: set[Any] = set()
+    for activation in activations.values():
+        ahead = [activation.grad_fn]
+        while ahead:
+            for node, _ in ahead.pop().next_functions:  # type: ignore[union-attr]
+                if node is not None and node not in passed:
+                    passed.add(node)
+                    ahead.append(node)
+    return [layer for layer, activation in activations.items() if activation.grad_fn not in passed]
+
+
+def added(sums: Iterable[SumsOfTerms]) -> SumsOfTerms:
+    """Those of all places together."""
+    total: SumsOfTerms = {}
+    for of_place in sums:
+        for layer, of_layer in of_place.items():
+            for at, s in of_layer.items():
+                before = total.setdefault(layer, {}).get(at)
+                total[layer][at] = s if before is None else rebuilt(s, [x + y for x, y in zip(before, s, strict=True)])
+    return total
+
+
+def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:
+    """``parts`` as a tuple of the same kind, named or not."""
+    return like._make(parts) if hasattr(like, "_make") else tuple(parts)
+
+
+def wide(x: Tensor) -> Tensor:
+    """``x`` in float64, where the device has it."""
+    return x if x.device.type == "mps" else x.double()
 
 
 @torch.no_grad()
-def content_targets(network: VGG, photograph: Float[Tensor, "1 3 h w"], layers: Iterable[str]) -> dict[str, Tensor]:
-    """P: the photograph's features ``{layer: (N_l, M_l)}``."""
-    return network.features(photograph, set(layers))
+def content_targets(
+    network: Network, photograph: Float[Tensor, "1 3 h w"], layers: Collection[str]
+) -> dict[str, Float[Tensor, "N h_l w_l"]]:
+    """P: the photograph's features, as maps."""
+    return {layer: F.matrix.unflatten(1, F.activation.shape[2:]) for layer, F in seen(network, photograph, layers)}
 
 
 @torch.no_grad()
-def style_targets(network: VGG, painting: Float[Tensor, "1 3 h w"], layers: Iterable[str]) -> dict[str, StyleTarget]:
-    """A: the painting's Gram matrices ``{layer: (N_l, N_l)}``, with the number of positions each was summed over."""
-    targets = {}
-    for layer, activation in network(painting, set(layers)).items():
-        F = activation.flatten(2).squeeze(0)
-        targets[layer] = StyleTarget(gram_of(network, layer, F), F.shape[1])
-    return targets
+def style_targets(
+    network: Network, painting: Float[Tensor, "1 3 h w"], layers: Collection[str], style_loss: StyleLoss
+) -> dict[str, Sums]:
+    """A: the painting's statistics."""
+    return {layer: style_loss.statistic(F) for layer, F in seen(network, painting, layers)}
 
 
-def gram_of(network: VGG, layer: str, F: Float[Tensor, "N M"]) -> Float[Tensor, "N_other N_other"]:
-    """The Gram matrix of the features R F as R (F Fᵀ) Rᵀ: R F itself, large at the low layers, is never made."""
-    R = network.link(layer).readout
-    G = precise(gram(F))
-    return G if R is None else precise(R) @ G @ precise(R).T
-
-
-def precise(x: Tensor) -> Tensor:
-    """``x`` in float32, if it is of a lower precision: losses are small differences of large numbers."""
-    return x.float() if x.itemsize < torch.float32.itemsize else x
+def seen(
+    network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]
+) -> list[tuple[str, Features]]:
+    """What the network sees of a whole picture."""
+    readouts = getattr(network, "readouts", {})
+    return [(layer, Features(x, readouts.get(layer))) for layer, x in network(image, set(layers)).items()]

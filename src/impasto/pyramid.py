@@ -6,64 +6,153 @@ anything that large. Gatys et al., *Controlling Perceptual Factors in Neural Sty
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional as nnf
 
-from impasto.images.decoding import MIN_SIDE
-from impasto.objective import Objective
+from impasto.images.resizing import resized, scaled
 from impasto.settings import Settings
-from impasto.solver import Step, minimise
+from impasto.solver import Descent, Objective, Point, Step, advance, begin, solver_of
+from impasto.tensors import Tensor
+
+ObjectivesAt = Callable[[float], Iterable[Objective]]
+"""For an image so many times as large as the start: the objective, in one precision after another."""
 
 
-def coarse_to_fine(
-    objectives_at: Callable[[float], Iterable[Objective]], start: Float[Tensor, "1 3 h w"], settings: Settings
-) -> Iterator[Step]:
-    """Minimise at each of ``settings.factors`` in turn: the steps of all of them, numbered through.
+@dataclass(frozen=True)
+class Ascent:
+    """How far a picture is: a value, of which all that follows can be made.
+
+    ``size`` and ``precision`` count those that are done; ``descent`` is where the solver is with this one. ``steps`` and
+    ``evaluations`` were taken before. ``losses`` are those of the steps with this precision, ``best`` is the best image
+    of this size, ``best_loss`` its loss.
+    """
+
+    descent: Descent
+    best: Tensor
+    best_loss: float
+    losses: tuple[float, ...]
+    size: int = 0
+    precision: int = 0
+    steps: int = 0
+    steps_of_size: int = 0
+    evaluations: int = 0
+
+    def step(self, seconds: float) -> Step:
+        """As it is told to others: numbered through."""
+        step = self.descent.step(seconds)
+        return replace(step, index=self.steps + step.index, evaluations=self.evaluations + step.evaluations)
+
+
+class CoarseToFine:
+    """The solver of ``settings`` at each of its ``factors`` in turn, with each precision, from ``start`` on.
 
     ``objectives_at(factor)`` is the objective for an image ``factor`` times the size of ``start``, perhaps in several
     precisions: where the solver finds no lower loss with one, it goes on with the next. Enlarging is a step. Every
-    step's image has the size that it was painted at, and its losses are those of that size: the best of all steps is
-    the one with the greatest ``merit``. Each size ends after its steps, or where they have settled. Raises what
-    ``minimise`` raises.
+    size ends after its steps, or where they have settled.
+    """
+
+    def __init__(
+        self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings
+    ) -> None:
+        self.objectives_at, self.image, self.settings = objectives_at, start, settings
+        self.solver = solver_of(settings.solver)
+        self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
+
+    def start(self) -> Ascent:
+        """The state at the smallest size. Raises DivergedError where the loss is not a number."""
+        return self.begun(scaled(self.image, self.settings.factors[0]))
+
+    def step(self, state: Ascent) -> Ascent | None:
+        """The state after one step more; None where there is no more to be done."""
+        objective = self.objectives.at(state.size, state.precision)
+        assert objective is not None
+        if not self.size_is_done(state):
+            descent = advance(objective, state.descent, self.solver)
+            if descent is not None:
+                point = descent.state.point
+                better = point.loss <= state.best_loss
+                return replace(
+                    state,
+                    descent=descent,
+                    losses=(*state.losses, point.loss),
+                    best=point.image if better else state.best,
+                    best_loss=point.loss if better else state.best_loss,
+                )
+            if (objective := self.objectives.at(state.size, state.precision + 1)) is not None:
+                return self.step(self.with_next_precision(state, objective))
+        return self.enlarged(state) if state.size + 1 < len(self.settings.factors) else None
+
+    def size_is_done(self, state: Ascent) -> bool:
+        """Whether the steps of this size are taken, or have settled."""
+        most = self.settings.steps_at(self.settings.factors[state.size])
+        return state.steps_of_size + state.descent.index >= most or self.settings.settled(state.losses)
+
+    def with_next_precision(self, state: Ascent, objective: Objective) -> Ascent:
+        """The same picture, seen by the next objective: no step of its own."""
+        before = state.descent
+        descent = begin(objective, before.state.point.image, self.solver)
+        return replace(
+            state,
+            descent=descent,
+            losses=(descent.state.point.loss,),
+            precision=state.precision + 1,
+            steps=state.steps + before.index,
+            steps_of_size=state.steps_of_size + before.index,
+            evaluations=state.evaluations + before.evaluations,
+        )
+
+    def enlarged(self, state: Ascent) -> Ascent:
+        """The best picture of this size at the next."""
+        start = scaled(self.image, self.settings.factors[state.size + 1])
+        return replace(
+            self.begun(finer(state.best, start), state.size + 1),
+            steps=state.steps + state.descent.index + 1,
+            evaluations=state.evaluations + state.descent.evaluations,
+        )
+
+    def begun(self, image: Float[Tensor, "1 3 h w"], size: int = 0) -> Ascent:
+        """The first state at a size."""
+        objective = self.objectives.at(size, 0)
+        assert objective is not None
+        descent = begin(objective, image, self.solver)
+        point = descent.state.point
+        return Ascent(descent, point.image, point.loss, (point.loss,), size)
+
+
+class Objectives:
+    """Objectives by size and precision, made when they are asked for; one at a time is kept."""
+
+    def __init__(self, of_size: Callable[[int], Iterable[Objective]]) -> None:
+        self.of_size = of_size
+        self.made: tuple[int, int] | None = None
+        self.current: Objective | None = None
+        self.following: Iterator[Objective] = iter(())
+
+    def at(self, size: int, precision: int) -> Objective | None:
+        """None where there is no such precision."""
+        if self.made is None or self.made[0] != size or precision < self.made[1]:
+            self.following, self.made = iter(self.of_size(size)), (size, -1)
+        while self.made[1] < precision:
+            self.current = None
+            self.current, self.made = next(self.following, None), (size, self.made[1] + 1)
+        return self.current
+
+
+def coarse_to_fine(
+    objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings
+) -> Iterator[Step]:
+    """Minimise at each of ``settings.factors`` in turn: the steps of ``CoarseToFine``, numbered through.
+
+    Every step's image has the size that it was painted at, and its losses are those of that size: the best of all steps
+    is the one with the greatest ``merit``. Raises what ``minimise`` raises.
     """
     began = time.monotonic()
-    index = evaluations = 0
-    image = None
-    for factor in settings.factors:
-        small = scaled(start, factor)
-        image = small if image is None else finer(image, small)
-        best = None
-        for step in at_one_size(objectives_at(factor), image, settings.steps_at(factor), settings):
-            best = step if best is None or step.merit >= best.merit else best
-            yield replace(
-                step,
-                index=index + step.index,
-                evaluations=evaluations + step.evaluations,
-                seconds=time.monotonic() - began,
-            )
-        assert best is not None
-        index, evaluations, image = index + step.index + 1, evaluations + step.evaluations, best.image
-
-
-def at_one_size(
-    objectives: Iterable[Objective], image: Float[Tensor, "1 3 h w"], steps: int, settings: Settings
-) -> Iterator[Step]:
-    """Up to ``steps`` steps by the first of ``objectives``; where it finds no lower loss, the next goes on."""
-    index = evaluations = 0
-    for attempt, objective in enumerate(objectives):
-        losses = []
-        for step in minimise(objective, image, steps - index, settings.solver):
-            if step.index > 0 or attempt == 0:  # a picture is yielded once
-                yield replace(step, index=index + step.index, evaluations=evaluations + step.evaluations)
-            losses.append(step.loss)
-            if settings.settled(losses):
-                return
-        index, evaluations, image = index + step.index, evaluations + step.evaluations, step.image
-        if index == steps:
-            return
+    painting = CoarseToFine(objectives_at, start, settings)
+    state: Ascent | None = painting.start()
+    while state is not None:
+        yield state.step(time.monotonic() - began)
+        state = painting.step(state)
 
 
 def finer(image: Float[Tensor, "1 3 h w"], start: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h2 w2"]:
@@ -74,15 +163,3 @@ def finer(image: Float[Tensor, "1 3 h w"], start: Float[Tensor, "1 3 h2 w2"]) ->
     small, large = image.shape[2:], start.shape[2:]
     detail = start - resized(resized(start, *small), *large)
     return (resized(image, *large) + detail).clamp(0, 1)
-
-
-def scaled(image: Float[Tensor, "1 3 h w"], factor: float) -> Float[Tensor, "1 3 h2 w2"]:
-    """``image`` at ``factor`` times its size; no side gets so short that the deepest layer would see nothing."""
-    return resized(image, *(max(round(side * factor), min(side, MIN_SIDE)) for side in image.shape[2:]))
-
-
-def resized(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[Tensor, "1 3 h2 w2"]:
-    """``image`` at another size, antialiased."""
-    if image.shape[2:] == (height, width):
-        return image
-    return nnf.interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)

@@ -6,7 +6,8 @@ from os import PathLike, fspath
 from typing import Any
 
 from impasto.images.decoding import digest
-from impasto.settings import STARTS, Settings
+from impasto.settings import Settings
+from impasto.starts import STARTS
 from impasto.version import __version__
 
 File = str | PathLike[str]

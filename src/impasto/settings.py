@@ -1,17 +1,26 @@
-"""What a run can be told: frozen, validated settings with the defaults of the whole program."""
+"""What a run can be told: frozen, validated settings with their defaults. Needs no torch.
 
-from collections.abc import Sequence
+What may be named is what the registries have at that moment.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
 from impasto.errors import UsageError
+from impasto.images.decoding import MAX_PIXELS
+from impasto.names import name_of
+from impasto.network.pooling import POOLINGS
+from impasto.solver import SOLVERS, Solver
+from impasto.style import STYLE_LOSSES, StyleLoss
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
+STYLE_LOSS = {"gram": 1.0}
 STYLE_WEIGHT = 1e8
-STARTS = ("content", "style", "noise")
 COARSEST = 96
 """The least long side, in px, at which a picture is begun."""
 
@@ -20,9 +29,6 @@ ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 
 MOST_STEPS, MOST_COARSE_STEPS = 1000, 40
 """With ``steps="auto"``, at most: at the full size, and at each of the smaller ones."""
-
-MAX_PIXELS = 100_000_000
-"""What a picture's header may announce, in pixels, unless the caller allows more."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -35,13 +41,52 @@ def _steps(steps: Any) -> int | str:
     return int(steps)
 
 
+def _one_of(registry: Mapping[str, Any], kind: type | None = None) -> Callable[[Any], Any]:
+    """A check that lets names of ``registry`` pass, and things of one's own that are of ``kind``."""
+
+    def check(given: Any) -> Any:
+        if given in registry if isinstance(given, str) else kind is not None and isinstance(given, kind):
+            return given
+        own = f", or a {kind.__name__} of your own" if kind else ""
+        raise ValueError(f"one of {', '.join(registry)}{own} is expected")
+
+    return check
+
+
+def _style_losses(given: Any) -> dict[Any, float]:
+    """A style loss, by name or one's own, or several with their weights."""
+    check = _one_of(STYLE_LOSSES, StyleLoss)
+    weights = given if isinstance(given, Mapping) else {given: 1.0}
+    for style_loss, weight in weights.items():
+        check(style_loss)
+        if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+            raise ValueError(f"a weight is a number from 0 on, and {weight!r} is not")
+    if not weights:
+        raise ValueError("at least one style loss is expected")
+    return {style_loss: float(weight) for style_loss, weight in weights.items()}
+
+
+def _by_name(weights: Mapping[Any, float]) -> dict[str, float]:
+    return {name_of(style_loss): weight for style_loss, weight in weights.items()}
+
+
+def _network(given: Any) -> Any:
+    if not isinstance(given, str) and not (callable(given) and hasattr(given, "layers")):
+        raise ValueError("a network's name is expected, or a Network of your own")
+    return given
+
+
+Named = PlainSerializer(name_of, when_used="json")
+"""Something of one's own goes into a recipe by its name."""
+
+
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
     ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     size: Annotated[int, Field(ge=16)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
@@ -62,14 +107,21 @@ class Settings(BaseModel):
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
     """Layer to w_l. The paper's: a fifth each."""
+    style_loss: Annotated[
+        dict[Any, float], PlainValidator(_style_losses), PlainSerializer(_by_name, when_used="json")
+    ] = Field(default=STYLE_LOSS, validate_default=True)
+    """How manners are compared: names of ``style.STYLE_LOSSES``, or a ``StyleLoss`` of one's own; one, or several with
+    weights, by which β is multiplied. The paper's: gram."""
     init: str = "content"
-    """The first picture: "content", "style", "noise", or a file."""
+    """The first picture: a name of ``starts.STARTS``, or a file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of the noise."""
-    solver: Literal["lbfgs", "adam"] = "lbfgs"
-    pooling: Literal["average", "max"] = "average"
-    network: str = "lite"
-    """The network's name in the registry."""
+    solver: Annotated[str | Solver, PlainValidator(_one_of(SOLVERS, Solver)), Named] = "lbfgs"
+    """A name of ``solver.SOLVERS``, or a ``Solver`` of one's own."""
+    pooling: Annotated[str, PlainValidator(_one_of(POOLINGS))] = "average"
+    """A name of ``network.pooling.POOLINGS``."""
+    network: Annotated[Any, PlainValidator(_network), Named] = "lite"
+    """A name of ``network.registry.NETWORKS``, or a ``Network`` of one's own."""
     weights: Path | None = None
     """A file to take instead of the network's own weights."""
     device: str = "auto"

@@ -2,21 +2,40 @@
 
 Gatys et al. minimise over all real-valued images and clip the last one. Here every image tried is a picture that can
 be saved as it is, so the loss that is reported is the loss of what is seen.
+
+A solver makes a state of a point, and of each state the next one. States are values: nothing changes them, and
+``states.packed`` puts them into a file. A new solver is a class with these two methods and an entry in ``SOLVERS``.
 """
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from impasto.errors import DivergedError
-from impasto.objective import Objective, Terms
+from impasto.names import entry
+from impasto.tensors import Tensor
+
+Terms = dict[str, float]
+"""The named terms of the loss, weighted: the loss is their sum."""
+
+Image = Float[Tensor, "1 3 h w"]
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Anything that can be minimised over an image."""
+
+    def value_and_gradient(self, image: Image, /) -> tuple[Mapping[str, float | Tensor], Image]:
+        """The weighted terms, whose sum is the loss, and the gradient of that sum with respect to ``image``.
+
+        Terms are numbers, or scalars on the device: the solver reads them together with its own. A GPU that is asked
+        for a number has to finish first.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,80 +65,108 @@ class Step:
 
 @dataclass(frozen=True)
 class Point:
-    """An image, and the objective there."""
+    """An image ``(1, 3, h, w)``, and the objective there. ``terms`` are scalars on the device until they are ``read``."""
 
     image: Tensor
-    terms: Terms
+    terms: Mapping[str, Any]
     gradient: Tensor
 
     @property
     def loss(self) -> float:
+        """The sum of the terms, once they are read."""
         return math.fsum(self.terms.values())
 
-    @property
-    def finite(self) -> bool:
-        return math.isfinite(self.loss) and bool(torch.isfinite(self.gradient).all())
+
+def read(point: Point, *scalars: Tensor) -> tuple[Point, bool, list[float]]:
+    """The point with its terms as numbers; whether these and the gradient are finite; and ``scalars`` as numbers. The
+    device is asked once."""
+    finite, *numbers = as_numbers(point.gradient.isfinite().all(), *point.terms.values(), *scalars)
+    terms = dict(zip(point.terms, numbers, strict=False))
+    good = bool(finite) and all(map(math.isfinite, terms.values()))
+    return replace(point, terms=terms), good, numbers[len(terms) :]
+
+
+def as_numbers(*scalars: float | Tensor) -> list[float]:
+    """All of them as Python's floats, those on the device in one transfer. The one place where a solver waits."""
+    import torch
+
+    on_device = [wide(x) for x in scalars if isinstance(x, torch.Tensor)]
+    values = iter(torch.stack(on_device).tolist() if on_device else [])
+    return [next(values) if isinstance(x, torch.Tensor) else float(x) for x in scalars]
+
+
+def wide(x: Tensor) -> Tensor:
+    """``x`` in float64, where the device has it: scalars are computed in what Python's floats have."""
+    import torch
+
+    return x.float() if x.device.type == "mps" else x.to(torch.float64)
 
 
 Evaluate = Callable[[Tensor], Point]
-Solver = Callable[[Evaluate, Point], Iterator[Point]]
+"""The objective at an image, its terms not yet read."""
 
 
-def minimise(
-    objective: Objective, image: Float[Tensor, "1 3 h w"], steps: int, solver: str = "lbfgs"
-) -> Iterator[Step]:
-    """Minimise ``objective`` from ``image``: yields the start as step 0 and then up to ``steps`` steps.
+@runtime_checkable
+class Solver(Protocol):
+    """A way to go down. States are frozen dataclasses of tensors, numbers, strings, tuples, dicts, and of such again."""
 
-    ``solver`` names an entry of ``SOLVERS``. Ends early where no step lowers the loss any more. Raises DivergedError
-    where the loss or its gradient is not a number.
-    """
-    began = time.monotonic()
-    evaluations = 0
+    def start(self, point: Point, /) -> Any:
+        """The state at the first point, which has been read."""
+        ...
+
+    def step(self, evaluate: Evaluate, state: Any, /) -> Any:
+        """The state after one step from ``state``, its ``point`` read; None where no step lowers the loss."""
+        ...
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where a solver is: the solver's own ``state``, steps taken and calls of the objective so far."""
+
+    state: Any
+    index: int = 0
+    evaluations: int = 1
+
+    def step(self, seconds: float) -> Step:
+        """As it is told to others."""
+        point = self.state.point
+        return Step(self.index, point.image, dict(point.terms), seconds, self.evaluations)
+
+
+def begin(objective: Objective, image: Image, solver: Solver) -> Descent:
+    """The start. Raises DivergedError where the loss or its gradient is not a number."""
+    image = image.detach().clamp(0, 1)
+    point, finite, _ = read(Point(image, *objective.value_and_gradient(image)))
+    if not finite:
+        raise DivergedError("the loss of the first picture is not a number; check the weights and the loss weights")
+    return Descent(solver.start(point))
+
+
+def advance(objective: Objective, descent: Descent, solver: Solver) -> Descent | None:
+    """One step further; None where none lowers the loss."""
+    evaluations = descent.evaluations
 
     def evaluate(image: Tensor) -> Point:
         nonlocal evaluations
         evaluations += 1
         return Point(image, *objective.value_and_gradient(image))
 
-    def step(index: int, point: Point) -> Step:
-        return Step(index, point.image, point.terms, time.monotonic() - began, evaluations)
-
-    start = evaluate(image.detach().clamp(0, 1))
-    if not start.finite:
-        raise DivergedError("the loss of the first picture is not a number; check the weights and the loss weights")
-    yield step(0, start)
-    for index, point in enumerate(islice(SOLVERS[solver](evaluate, start), steps), 1):
-        yield step(index, point)
+    state = solver.step(evaluate, descent.state)
+    return None if state is None else Descent(state, descent.index + 1, evaluations)
 
 
-def lbfgs(evaluate: Evaluate, point: Point, history: int = 20) -> Iterator[Point]:
-    """Limited-memory BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.5) on pictures within [0, 1].
+def minimise(objective: Objective, image: Image, steps: int, solver: str | Solver = "lbfgs") -> Iterator[Step]:
+    """Minimise ``objective`` from ``image``: yields the start as step 0 and then up to ``steps`` steps.
 
-    Pixels at a bound whose gradient pushes them outwards are held while the others move (Bertsekas' two-metric
-    projection, 1982). Each step lowers the loss; ends where none does.
+    ``solver`` names an entry of ``SOLVERS``, or is one's own. Ends early where no step lowers the loss any more. Raises
+    DivergedError where the loss or its gradient is not a number, UsageError for an unknown solver.
     """
-    pairs: deque[Pair] = deque(maxlen=history)
-    while True:
-        x, g = point.image, point.gradient
-        free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
-        direction = -two_loop(g * free, pairs) * free if pairs else first_direction(g * free)
-        found = wolfe_search(evaluate, point, direction)
-        if found is None:
-            if not pairs:
-                return
-            pairs.clear()
-            continue
-        s, y = (found.image - x).flatten(), (found.gradient - g).flatten()
-        if (curvature := float(s @ y)) > 0:
-            pairs.append(Pair(s, y, curvature))
-        point = found
-        yield point
-
-
-def first_direction(gradient: Tensor) -> Tensor:
-    """Steepest descent, as long as changes the picture by 1 % on average (root mean square)."""
-    rms = float(gradient.square().mean().sqrt())
-    return gradient * (-0.01 / rms) if rms > 0 else torch.zeros_like(gradient)
+    began = time.monotonic()
+    chosen = solver_of(solver)
+    descent: Descent | None = begin(objective, image, chosen)
+    while descent is not None:
+        yield descent.step(time.monotonic() - began)
+        descent = advance(objective, descent, chosen) if descent.index < steps else None
 
 
 @dataclass(frozen=True)
@@ -131,54 +178,133 @@ class Pair:
     curvature: float
 
 
-def two_loop(gradient: Tensor, pairs: deque[Pair]) -> Tensor:
-    """H g, with H the inverse Hessian that the (s, y) pairs tell of (Nocedal and Wright, algorithm 7.4)."""
+@dataclass(frozen=True)
+class LBFGSState:
+    """A point, and the pairs of the steps to it, the latest last."""
+
+    point: Point
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.5) on pictures within [0, 1].
+
+    Pixels at a bound whose gradient pushes them outwards are held while the others move (Bertsekas' two-metric
+    projection, 1982). Each step lowers the loss; ends where none does.
+    """
+
+    history: int = 20
+
+    def start(self, point: Point) -> LBFGSState:
+        return LBFGSState(point)
+
+    def step(self, evaluate: Evaluate, state: LBFGSState) -> LBFGSState | None:
+        point, pairs = state.point, state.pairs
+        x, g = point.image, point.gradient
+        free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
+        direction = -two_loop(g * free, pairs) * free if pairs else first_direction(g * free)
+        found = wolfe_search(evaluate, point, direction)
+        if found is None:
+            return self.step(evaluate, LBFGSState(point)) if pairs else None
+        if found.curvature > 0:
+            s, y = (found.image - x).flatten(), (found.gradient - g).flatten()
+            pairs = (*pairs, Pair(s, y, found.curvature))[-self.history :]
+        return LBFGSState(Point(found.image, found.terms, found.gradient), pairs)
+
+
+def first_direction(gradient: Image) -> Image:
+    """Steepest descent, as long as changes the picture by 1 % on average (root mean square)."""
+    rms = wide(gradient.square().mean().sqrt())
+    return gradient * (-0.01 / rms).where(rms > 0, 0.0).to(gradient.dtype)
+
+
+def two_loop(gradient: Image, pairs: Sequence[Pair]) -> Image:
+    """H g, with H the inverse Hessian that the (s, y) pairs tell of (Nocedal and Wright, algorithm 7.4).
+
+    The scalars stay on the device.
+    """
     q = gradient.flatten().clone()
     shares = []
     for pair in reversed(pairs):
-        shares.append(a := float(pair.s @ q) / pair.curvature)
-        q.sub_(pair.y, alpha=a)
-    q *= pairs[-1].curvature / float(pairs[-1].y @ pairs[-1].y)
+        shares.append(a := wide(pair.s @ q) / pair.curvature)
+        q.addcmul_(pair.y, a.to(q.dtype), value=-1)
+    q *= (pairs[-1].curvature / wide(pairs[-1].y @ pairs[-1].y)).to(q.dtype)
     for pair, a in zip(pairs, reversed(shares), strict=True):
-        q.add_(pair.s, alpha=a - float(pair.y @ q) / pair.curvature)
+        q.addcmul_(pair.s, (a - wide(pair.y @ q) / pair.curvature).to(q.dtype))
     return q.view_as(gradient)
 
 
-def wolfe_search(evaluate: Evaluate, start: Point, direction: Tensor, tries: int = 12) -> Point | None:
+@dataclass(frozen=True)
+class Found(Point):
+    """A point that a line search ends at, with s · y of the step to it."""
+
+    curvature: float
+
+
+def wolfe_search(evaluate: Evaluate, start: Point, direction: Image, tries: int = 12) -> Found | None:
     """A point along ``direction``, clipped to [0, 1], that meets the weak Wolfe conditions, by doubling and bisection.
 
     Lewis and Overton, *Nonsmooth optimization via quasi-Newton methods* (2013), algorithm 2.6. Returns the best point
-    that lowered the loss when the tries are used up, None if there was none.
+    that lowered the loss when the tries are used up, None if there was none. Asks the device for numbers once a try.
     """
     lower, upper, t = 0.0, math.inf, 1.0
-    best: Point | None = None
+    best: Found | None = None
     for _ in range(tries):
         trial = evaluate((start.image + t * direction).clamp(0, 1))
-        moved = trial.image - start.image
-        slope = float((start.gradient * moved).sum())
-        if not trial.finite or trial.loss > start.loss + 1e-4 * slope or slope >= 0:
+        s, y = trial.image - start.image, trial.gradient - start.gradient
+        scalars = (start.gradient * s).sum(), (trial.gradient * s).sum(), s.flatten() @ y.flatten()
+        trial, finite, (slope, slope_there, curvature) = read(trial, *scalars)
+        if not finite or trial.loss > start.loss + 1e-4 * slope or slope >= 0:
             upper = t
         else:
-            best = trial if best is None or trial.loss < best.loss else best
-            if float((trial.gradient * moved).sum()) >= 0.9 * slope:
-                return trial
+            found = Found(trial.image, trial.terms, trial.gradient, curvature)
+            best = found if best is None or found.loss < best.loss else best
+            if slope_there >= 0.9 * slope:
+                return found
             lower = t
         t = 2 * lower if math.isinf(upper) else (lower + upper) / 2
     return best
 
 
-def adam(evaluate: Evaluate, point: Point, rate: float = 0.02) -> Iterator[Point]:
+@dataclass(frozen=True)
+class AdamState:
+    """A point, and the running means of the gradient and of its square, over ``count`` steps."""
+
+    point: Point
+    mean: Tensor
+    square: Tensor
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980), each step clipped to [0, 1]; ``rate`` is in units of the image."""
-    x = point.image.clone()
-    optimiser = torch.optim.Adam([x], lr=rate)
-    while True:
-        x.grad = point.gradient
-        optimiser.step()
-        x.clamp_(0, 1)
-        point = evaluate(x.clone())
-        if not point.finite:
+
+    rate: float = 0.02
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def start(self, point: Point) -> AdamState:
+        return AdamState(point, 0 * point.image, 0 * point.image)
+
+    def step(self, evaluate: Evaluate, state: AdamState) -> AdamState:
+        g, t = state.point.gradient, state.count + 1
+        m = state.mean.lerp(g, 1 - self.beta1)
+        v = (state.square * self.beta2).addcmul(g, g, value=1 - self.beta2)
+        root = v.sqrt() / (1 - self.beta2**t) ** 0.5 + self.epsilon
+        x = state.point.image.addcdiv(m, root, value=-self.rate / (1 - self.beta1**t)).clamp(0, 1)
+        point, finite, _ = read(evaluate(x))
+        if not finite:
             raise DivergedError("the loss is not a number any more; use --solver lbfgs or a lower style weight")
-        yield point
+        return AdamState(point, m, v, t)
 
 
-SOLVERS: dict[str, Solver] = {"lbfgs": lbfgs, "adam": adam}
+SOLVERS: dict[str, Solver] = {"lbfgs": LBFGS(), "adam": Adam()}
+"""By the name that ``--solver`` takes."""
+
+
+def solver_of(solver: str | Solver) -> Solver:
+    """The one of that name. Raises UsageError for a name that is not in ``SOLVERS``."""
+    return entry(SOLVERS, solver, "solver") if isinstance(solver, str) else solver

@@ -1,4 +1,4 @@
-"""The command line: one file per command, and the only place that prints, parses arguments or exits.
+"""The command line: commands by file, and the only place that prints, parses arguments or exits.
 
 Nothing here imports torch before a command needs it, so that ``--help`` and ``--version`` answer at once.
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli import console, figures, reconstruct, samples, stylize, weights
+from impasto.cli.options import Command
 from impasto.errors import ImpastoError, InputError
 from impasto.version import __version__
 
@@ -26,10 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command("stylize")(stylize.stylize)
+app.command("stylize", cls=Command)(stylize.stylize)
 app.add_typer(reconstruct.app)
-app.command("texture")(reconstruct.texture)
-app.command("figures")(figures.figures)
+app.command("texture", cls=Command)(reconstruct.texture)
+app.command("figures", cls=Command)(figures.figures)
 app.command("samples")(samples.samples)
 app.command("recipe")(samples.recipe)
 app.add_typer(weights.app)

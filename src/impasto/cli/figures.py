@@ -1,7 +1,7 @@
 """``impasto figures``: the figures of the paper, with numbers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,12 @@ from impasto.cli.options import OUTPUT, PICTURE, option
 from impasto.cli.run import fetch_if_missing
 
 if TYPE_CHECKING:
-    from impasto.figures.panels import Panel
+    from impasto.figures.paper import Panel
 
 
 def figures(
     which: Annotated[
-        Literal["1", "2", "3", "cvpr", "all"], typer.Argument(help="The paper's figure, cvpr for its second version's.")
+        str, typer.Argument(help="One of {figures} (cvpr: those of the paper's second version), or all of them.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for sheets, pictures and report. Made if need be.")],
     content: Annotated[
@@ -49,8 +49,10 @@ def figures(
     options = dict(locals())
     settings = o.settings_of(options, scales=1)
     from impasto.figures import sheets
+    from impasto.figures.paper import figures_named
     from impasto.images.decoding import decode
 
+    wanted = figures_named(which)
     sheets.check_matplotlib()
     from impasto.figures import panels as engine
     from impasto.figures import paper, report
@@ -60,15 +62,15 @@ def figures(
         decode(file, size=settings.size, max_pixels=settings.max_pixels)
     out.mkdir(parents=True, exist_ok=True)
     fetch_if_missing(settings, silent=quiet)
-    wanted = [make(subject) for make in paper.FIGURES[which]]
-    panels = list({panel.name: panel for figure in wanted for row in figure.grid for panel in row}.values())
+    figures = [make(subject) for make in wanted]
+    panels = list({panel.name: panel for figure in figures for row in figure.grid for panel in row}.values())
     paint(panels, out, quiet=quiet)
     done = {panel.name: painted for panel in panels if (painted := engine.painted(panel, out))}
-    for figure in wanted:
+    for figure in figures:
         sheets.sheet(figure, done, out)
     plot = sheets.held(done, out)[0] if which in ("1", "all") else None
     report.write_csv(list(done.values()), out / "figures.csv")
-    page = report.write_report(wanted, done, out, plot)
+    page = report.write_report(figures, done, out, plot)
     if not quiet:
         print(page)
 

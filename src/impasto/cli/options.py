@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from impasto.errors import UsageError
 
@@ -16,6 +17,32 @@ Course = Iterator["Step"]
 """What a command starts and follows to its end."""
 
 PICTURE, LOSS, NETWORK, RUN, OUTPUT = "Picture", "Loss", "Network", "Run", "Output"
+
+
+class Command(TyperCommand):
+    """A command whose help lists what may be named: ``{solvers}`` in a text stands for what that registry has."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        listed = names()
+        for parameter in self.params:
+            if text := getattr(parameter, "help", None):
+                parameter.help = text.format_map(listed)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def names() -> dict[str, str]:
+    """What the registries have, to be read."""
+    from impasto.figures.paper import FIGURES
+    from impasto.network.pooling import POOLINGS
+    from impasto.solver import SOLVERS
+    from impasto.starts import STARTS
+    from impasto.style import STYLE_LOSSES
+
+    registries = {"figures": FIGURES, "poolings": POOLINGS, "solvers": SOLVERS, "style_losses": STYLE_LOSSES}
+    listed = {name: ", ".join(registry) for name, registry in registries.items()}
+    for role, other in (("content", "style"), ("style", "content")):
+        listed[f"starts_of_{role}"] = ", ".join(name for name, start in STARTS.items() if other not in start.needs)
+    return listed | {"starts": ", ".join(STARTS)}
 
 
 def option(*names: str, panel: str, text: str, default: str | None = None, least: int | None = None) -> Any:
@@ -46,11 +73,20 @@ def content_layers_option(name: str) -> Any:
     return option(name, panel=LOSS, text="LAYER[=WEIGHT],… Weight 1 if not said.", default="conv4_2=1")
 
 
-def init_option(*starts: str) -> Any:
-    return option("--init", panel=RUN, text=f"The first picture: {', '.join(starts)}, or a file.", default=starts[0])
+def init_option(starts: str, default: str) -> Any:
+    return option("--init", panel=RUN, text=f"The first picture: {{{starts}}}, or a file.", default=default)
 
 
 Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
+StyleLoss = Annotated[
+    str | None,
+    option(
+        "--style-loss",
+        panel=LOSS,
+        text="NAME[=WEIGHT],… of {style_losses}: how manners are compared. Weight 1 if not said.",
+        default="gram=1",
+    ),
+]
 TvWeight = Annotated[
     float | None,
     option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
@@ -68,7 +104,7 @@ Scales = Annotated[
     int | None,
     option("--scales", panel=RUN, text="Sizes it is painted at, each twice the one before.", default="3"),
 ]
-Solver = Annotated[str | None, option("--solver", panel=RUN, text="lbfgs or adam.", default="lbfgs")]
+Solver = Annotated[str | None, option("--solver", panel=RUN, text="One of {solvers}.", default="lbfgs")]
 Network = Annotated[
     str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")
 ]
@@ -76,7 +112,7 @@ Weights = Annotated[
     Path | None,
     option("--weights", panel=NETWORK, text="A .safetensors or .pth to use instead of the network's own weights."),
 ]
-Pooling = Annotated[str | None, option("--pooling", panel=NETWORK, text="average or max.", default="average")]
+Pooling = Annotated[str | None, option("--pooling", panel=NETWORK, text="One of {poolings}.", default="average")]
 Device = Annotated[str | None, option("--device", panel=RUN, text="auto, cpu, cuda or mps.", default="auto")]
 Precision = Annotated[
     str | None,
@@ -111,12 +147,22 @@ def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
 
 def layers(option: str, text: str | None, *, share: bool) -> dict[str, float] | None:
     """``conv1_1=0.2,conv2_1`` as layers with weights; those without one weigh 1, or with ``share`` 1/n of n layers."""
+    return weighted(option, text, "layers, each once: conv1_1=0.2,conv2_1=0.2", share=share)
+
+
+def style_losses(text: str | None) -> dict[str, float] | None:
+    """``gram=1,moments=0.1`` as style losses with weights."""
+    return weighted("--style-loss", text, "style losses, each once: gram=1,moments=0.1")
+
+
+def weighted(option: str, text: str | None, expected: str, *, share: bool = False) -> dict[str, float] | None:
+    """``NAME=WEIGHT,NAME`` as names with weights; those without one weigh 1, or with ``share`` 1/n of n names."""
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",") if part.strip()]
     names = [part.partition("=")[0].strip() for part in parts]
     if not parts or len(set(names)) < len(names):
-        raise UsageError(f"{option}: '{text}' should name layers, each once: conv1_1=0.2,conv2_1=0.2")
+        raise UsageError(f"{option}: '{text}' should name {expected}")
     weights = {}
     for name, part in zip(names, parts, strict=True):
         _, equals, weight = part.partition("=")

@@ -18,14 +18,14 @@ app = typer.Typer(
 )
 
 
-@app.command("content")
+@app.command("content", cls=o.Command)
 def content(
     photograph: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
     layer: Annotated[str | None, o.content_layers_option("--layer")] = None,
     out: Annotated[Path | None, o.out_option("PHOTOGRAPH-LAYER")] = None,
     size: o.Size = None,
     tv_weight: o.TvWeight = None,
-    init: Annotated[str | None, o.init_option("noise", "content")] = None,
+    init: Annotated[str | None, o.init_option("starts_of_content", "noise")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
     quality: o.Quality = None,
@@ -56,14 +56,15 @@ def content(
     run("reconstruct content", settings, {"content": photograph}, begin, options, name=name)
 
 
-@app.command("style")
+@app.command("style", cls=o.Command)
 def style(
     painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
     layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
     size: o.Size = None,
+    style_loss: o.StyleLoss = None,
     tv_weight: o.TvWeight = None,
-    init: Annotated[str | None, o.init_option("noise", "style")] = None,
+    init: Annotated[str | None, o.init_option("starts_of_style", "noise")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
     quality: o.Quality = None,
@@ -82,7 +83,11 @@ def style(
     """Find a picture whose Gram matrices are those of PAINTING: the paper's style reconstructions."""
     options = dict(locals())
     settings = o.settings_of(
-        options, init=init or "noise", scales=1, style_layers=o.layers("--layers", layers, share=True)
+        options,
+        init=init or "noise",
+        scales=1,
+        style_layers=o.layers("--layers", layers, share=True),
+        style_loss=o.style_losses(style_loss),
     )
 
     def begin() -> o.Course:
@@ -108,8 +113,9 @@ def texture(
     ] = None,
     layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
+    style_loss: o.StyleLoss = None,
     tv_weight: o.TvWeight = None,
-    init: Annotated[str | None, o.init_option("noise", "style")] = None,
+    init: Annotated[str | None, o.init_option("starts_of_style", "noise")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
     quality: o.Quality = None,
@@ -130,7 +136,11 @@ def texture(
     options = dict(locals())
     width, height = sides(size)
     settings = o.settings_of(
-        options, size=painting_size, init=init or "noise", style_layers=o.layers("--layers", layers, share=True)
+        options,
+        size=painting_size,
+        init=init or "noise",
+        style_layers=o.layers("--layers", layers, share=True),
+        style_loss=o.style_losses(style_loss),
     )
 
     def begin() -> o.Course:

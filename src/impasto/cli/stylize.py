@@ -27,8 +27,9 @@ def stylize(
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers")] = None,
     style_layers: Annotated[str | None, o.style_layers_option("--style-layers")] = None,
+    style_loss: o.StyleLoss = None,
     tv_weight: o.TvWeight = None,
-    init: Annotated[str | None, o.init_option("content", "style", "noise")] = None,
+    init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
     quality: o.Quality = None,
@@ -54,6 +55,7 @@ def stylize(
         options,
         content_layers=o.layers("--content-layers", content_layers, share=False),
         style_layers=o.layers("--style-layers", style_layers, share=True),
+        style_loss=o.style_losses(style_loss),
     )
 
     def begin() -> o.Course:

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto import facade
+from impasto.features import Features
 from impasto.network.registry import load_network
-from impasto.network.vgg import VGG
-from impasto.objective import gram_of
-from impasto.settings import Settings
+from impasto.objective import seen
+from impasto.settings import STYLE_LAYERS, Settings
 
-LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+LAYERS = tuple(STYLE_LAYERS)
 """Whose features and Gram matrices are compared: those of Figure 1."""
 
 
@@ -29,28 +29,22 @@ def measures(
     """
     found: dict[str, Any] = {}
     network, image = _network(settings.network, settings.weights, settings.pooling), image.cpu()
-    seen = network(image, LAYERS)
+    features = dict(seen(network, image, LAYERS))
     if photograph:
         p = facade.picture(photograph, settings)
         if p.shape == image.shape:
             found["pixel_error"] = float((image - p).square().mean().sqrt())
-            wanted = network.features(p, LAYERS)
-            found["content_error"] = {
-                layer: missed(network.link(layer).read(F.flatten(2)[0]), wanted[layer]) for layer, F in seen.items()
-            }
+            wanted = dict(seen(network, p, LAYERS))
+            found["content_error"] = {layer: missed(F.matrix, wanted[layer].matrix) for layer, F in features.items()}
     if painting:
-        wanted = grams(network, network(facade.picture(painting, settings), LAYERS))
-        found["style_error"] = {layer: missed(G, wanted[layer]) for layer, G in grams(network, seen).items()}
+        wanted = dict(seen(network, facade.picture(painting, settings), LAYERS))
+        found["style_error"] = {layer: missed(mean_gram(F), mean_gram(wanted[layer])) for layer, F in features.items()}
     return found
 
 
-def grams(network: VGG, activations: dict[str, Tensor]) -> dict[str, Tensor]:
-    """G / M of every layer."""
-    found = {}
-    for layer, activation in activations.items():
-        F = activation.flatten(2)[0]
-        found[layer] = gram_of(network, layer, F) / F.shape[1]
-    return found
+def mean_gram(F: Features) -> Tensor:
+    """G / M."""
+    return F.gram / F.positions
 
 
 def missed(found: Tensor, wanted: Tensor) -> float:

@@ -5,48 +5,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from impasto import facade
 from impasto.atomic import atomic
 from impasto.figures.measures import measures
+from impasto.figures.paper import Panel
 from impasto.images.files import write
-from impasto.recipe import files_read, recipe
 from impasto.settings import Settings
 from impasto.solver import Step
-
-Kind = Literal["content", "style", "stylize"]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of a figure, and how it is made: a reconstruction of content or style, or a photograph painted."""
-
-    name: str
-    """Of its files."""
-    kind: Kind
-    settings: Settings
-    photograph: str = ""
-    painting: str = ""
-
-    @property
-    def pictures(self) -> dict[str, str]:
-        """The files that it is made from, by what they are for."""
-        roles = {"content": self.photograph, "style": self.painting}
-        return {role: file for role, file in roles.items() if file}
-
-    def begin(self) -> Iterator[Step]:
-        """The steps to the picture."""
-        if self.kind == "content":
-            return facade.reconstruct_content(self.photograph, self.settings)
-        if self.kind == "style":
-            return facade.reconstruct_style(self.painting, self.settings)
-        return facade.stylize(self.photograph, self.painting, self.settings)
-
-    def recipe(self) -> dict[str, Any]:
-        """What it is made from; another one is another picture."""
-        return recipe(self.kind, self.settings, files_read(self.settings, **self.pictures))
-
 
 @dataclass(frozen=True)
 class Painted:

@@ -1,20 +1,22 @@
 """What the paper's figures show: every function here is one of them, as panels in rows and columns.
 
 A Neural Algorithm of Artistic Style (arXiv 1508.06576), Figures 1 to 3; Image Style Transfer Using Convolutional Neural
-Networks (CVPR 2016), Figures 1, 5 and 6, here called figure 1-cvpr, 4 and 5.
+Networks (CVPR 2016), Figures 1, 5 and 6, here called figure 1-cvpr, 4 and 5. Needs no torch until a panel is begun.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from impasto.figures.measures import LAYERS
-from impasto.figures.panels import Panel
-from impasto.settings import CONTENT_LAYERS, Settings, validated
+from impasto.names import entry
+from impasto.recipe import files_read, recipe
+from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
+from impasto.solver import Step
 
 PAINTINGS = tuple(f"sample:{name}" for name in ("swirl", "wave", "mosaic", "sunflowers", "pointillist", "composition"))
 PHOTOGRAPH = "sample:chelsea"
 
-FIRST = LAYERS
+FIRST = tuple(STYLE_LAYERS)
 SECOND = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 """α/β of Figure 3."""
@@ -25,6 +27,41 @@ SCALE = 2e-4
 The paper's ratios do not fit its equations, in which L_content is a sum over all features and E_l is not: at any of
 them the photograph would stay as it is. This factor makes the pictures look like the paper's: ``docs/paper.md``.
 """
+
+
+Kind = Literal["content", "style", "stylize"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a figure, and how it is made: a reconstruction of content or style, or a photograph painted."""
+
+    name: str
+    """Of its files."""
+    kind: Kind
+    settings: Settings
+    photograph: str = ""
+    painting: str = ""
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The files that it is made from, by what they are for."""
+        roles = {"content": self.photograph, "style": self.painting}
+        return {role: file for role, file in roles.items() if file}
+
+    def begin(self) -> Iterator[Step]:
+        """The steps to the picture."""
+        from impasto import facade
+
+        if self.kind == "content":
+            return facade.reconstruct_content(self.photograph, self.settings)
+        if self.kind == "style":
+            return facade.reconstruct_style(self.painting, self.settings)
+        return facade.stylize(self.photograph, self.painting, self.settings)
+
+    def recipe(self) -> dict[str, Any]:
+        """What it is made from; another one is another picture."""
+        return recipe(self.kind, self.settings, files_read(self.settings, **self.pictures))
 
 
 @dataclass(frozen=True)
@@ -169,6 +206,11 @@ FIGURES: dict[str, Sequence[Callable[[Subject], Figure]]] = {
     "2": (figure_2,),
     "3": (figure_3,),
     "cvpr": (figure_4, figure_5),
-    "all": (figure_1, figure_1_cvpr, figure_2, figure_3, figure_4, figure_5),
 }
 """By the name that the command line takes."""
+
+
+def figures_named(name: str) -> list[Callable[[Subject], Figure]]:
+    """Those of an entry of ``FIGURES``, or all. Raises UsageError for a name that is not there."""
+    entries = FIGURES.values() if name == "all" else [entry({**FIGURES, "all": ()}, name, "figure")]
+    return [figure for figures in entries for figure in figures]

@@ -20,7 +20,9 @@ from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
-from impasto.settings import MAX_PIXELS
+
+MAX_PIXELS = 100_000_000
+"""What a picture's header may announce, in pixels, unless the caller allows more."""
 
 MIN_SIDE = 16
 """px. The network's four poolings halve a picture four times; below this nothing would be left of it."""

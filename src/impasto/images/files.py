@@ -16,8 +16,7 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.decoding import SOFTWARE, decode, writer_of
-from impasto.settings import MAX_PIXELS
+from impasto.images.decoding import MAX_PIXELS, SOFTWARE, decode, writer_of
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

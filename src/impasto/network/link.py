@@ -102,14 +102,3 @@ class AveragePool(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         spread = nnf.interpolate(gradients[0] / 4, scale_factor=2)
         return nnf.pad(spread, ctx.left_out) if any(ctx.left_out) else spread
-
-
-def average_pool(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N half_h half_w"]:
-    """The paper's pooling: gradients reach every pixel, pictures come out smoother."""
-    pooled: Tensor = AveragePool.apply(x)  # type: ignore[no-untyped-call]
-    return pooled
-
-
-def max_pool(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N half_h half_w"]:
-    """As VGG was trained."""
-    return nnf.max_pool2d(x, 2)

@@ -22,13 +22,13 @@ quiet instead of being blown up a thousandfold."""
 @torch.no_grad()
 def mean_activations(network: VGG, images: Iterable[Tensor]) -> dict[str, Tensor]:
     """Mean activation of every filter over images ``(b, 3, h, w)`` and positions: ``{layer: (N_l,)}``, float32."""
-    sums = {layer: torch.zeros(()) for layer in network.layers}
-    positions = dict.fromkeys(network.layers, 0)
+    sums = {layer: torch.zeros(()) for layer in network.convolutions}
+    positions = dict.fromkeys(network.convolutions, 0)
     for image in images:
-        for layer, x in network(image, network.layers).items():
+        for layer, x in network(image, network.convolutions).items():
             sums[layer] = sums[layer] + x.sum(dim=(0, 2, 3)).cpu().double()
             positions[layer] += x.shape[0] * x.shape[2] * x.shape[3]
-    return {layer: (sums[layer] / positions[layer]).float() for layer in network.layers}
+    return {layer: (sums[layer] / positions[layer]).float() for layer in network.convolutions}
 
 
 def normalised(weights: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:

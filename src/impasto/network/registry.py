@@ -23,8 +23,11 @@ from impasto.atomic import atomic
 from impasto.errors import UsageError, WeightsError
 from impasto.images.files import read
 from impasto.images.samples import SAMPLES
+from impasto.names import entry
+from impasto.network.convention import check_convention
 from impasto.network.normalise import mean_activations, normalised
-from impasto.network.vgg import CAFFE, TORCHVISION, VGG, Preprocessing
+from impasto.network.protocol import CAFFE, TORCHVISION, Preprocessing
+from impasto.network.vgg import VGG, chain_of
 from impasto.network.weights import Weights, read_weights, save_weights
 
 
@@ -40,11 +43,13 @@ class Source:
     builtin: str | None = None
     url: str | None = None
     sha256: str = ""
+    chain: str | None = None
+    """A key of ``vgg.CHAINS``."""
     preprocessing: Preprocessing | None = None
     means: str | None = None
 
 
-NETWORKS = {
+NETWORKS: dict[str, Source] = {
     "lite": Source(
         about="built in: a small VGG-19 with kernels of low rank, trained from scratch to see as VGG-19 does",
         builtin="lite.safetensors",
@@ -53,6 +58,7 @@ NETWORKS = {
         about="the paper's VGG-19 (Simonyan and Zisserman 2014, Caffe weights, CC BY 4.0)",
         url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
         sha256="d01eb7cb",
+        chain="VGG-19",
         preprocessing=CAFFE,
         means="vgg19-means.safetensors",
     ),
@@ -60,9 +66,25 @@ NETWORKS = {
         about="torchvision's VGG-19 (trained anew in PyTorch, BSD 3-Clause)",
         url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
         sha256="dcbb9e9d",
+        chain="VGG-19",
+        preprocessing=TORCHVISION,
+    ),
+    "vgg16": Source(
+        about="VGG-16 of the same authors, three convolutions fewer (Caffe weights, CC BY 4.0)",
+        url="https://web.eecs.umich.edu/~justincj/models/vgg16-00b39a1b.pth",
+        sha256="00b39a1b",
+        chain="VGG-16",
+        preprocessing=CAFFE,
+    ),
+    "vgg16-torchvision": Source(
+        about="torchvision's VGG-16 (trained anew in PyTorch, BSD 3-Clause)",
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af",
+        chain="VGG-16",
         preprocessing=TORCHVISION,
     ),
 }
+"""By the name that ``--network`` takes."""
 
 
 def load_network(name: str = "lite", *, weights: Path | None = None, pooling: str = "average") -> VGG:
@@ -89,9 +111,7 @@ def where(name: str) -> Path | None:
 
 def source_of(name: str) -> Source:
     """The registry's entry. Raises UsageError for an unknown name."""
-    if name not in NETWORKS:
-        raise UsageError(f"there is no network '{name}'; choose one of: {', '.join(NETWORKS)}")
-    return NETWORKS[name]
+    return entry(NETWORKS, name, "network")
 
 
 def builtin(file: str) -> Path:
@@ -186,7 +206,7 @@ def sha256_of(path: Path) -> str:
 def described(loaded: Weights, source: Source, file: Path) -> Weights:
     """``loaded`` with what its file leaves unsaid taken from the registry: preprocessing and mean activations.
 
-    Raises WeightsError where neither says what the network wants to see.
+    Raises WeightsError where neither says what the network wants to see, or where it plainly wants something else.
     """
     if loaded.preprocessing is not None:
         return loaded
@@ -195,12 +215,24 @@ def described(loaded: Weights, source: Source, file: Path) -> Weights:
             f"{file}: does not say which input its network wants; say whose weights they are: "
             "--network vgg19 (Caffe's: BGR, 0 to 255) or --network vgg19-torchvision"
         )
+    if source.chain and not chain_of(loaded.layers, [source.chain]):
+        raise WeightsError(f"{file}: these are not the convolutions of {source.chain}: {', '.join(loaded.layers)}")
+    try:
+        check_convention(loaded.tensors, source.preprocessing)
+    except WeightsError as error:
+        if not (source.sha256 and sha256_of(file).startswith(source.sha256)):
+            raise WeightsError(f"{file}: {error}: --network {' or '.join(others_of(source))}") from error
     means = loaded.means
     if means is None and source.means:
         shipped = load_file(builtin(source.means))
         if all(shipped[layer].shape == loaded.tensors[f"{layer}.bias"].shape for layer in loaded.layers):
             means = {layer: shipped[layer] for layer in loaded.layers}
     return replace(loaded, preprocessing=source.preprocessing, means=means)
+
+
+def others_of(source: Source) -> list[str]:
+    """The networks that want another input than this one."""
+    return [name for name, other in NETWORKS.items() if other.preprocessing not in (None, source.preprocessing)]
 
 
 def measured(loaded: Weights) -> dict[str, Tensor]:

@@ -1,57 +1,41 @@
-"""VGG-19 as the paper uses it: sixteen convolutions, five poolings, and nothing else.
+"""VGG-19 and VGG-16 as the paper uses them: 3 x 3 convolutions and poolings, and nothing else.
 
 Simonyan and Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition* (arXiv 1409.1556),
-configuration E. Gatys et al. (section "Methods") drop the fully connected layers and replace max pooling by average
-pooling. A network with fewer filters per layer, or one that ends early, is the same chain with smaller weights.
+configurations E and D. Gatys et al. (section "Methods") take the first, drop the fully connected layers and replace max
+pooling by average pooling. A network with fewer filters per layer, or one that ends early, is the same chain with
+smaller weights.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from impasto.errors import UsageError, WeightsError
-from impasto.network.link import PARTS, Link, average_pool, max_pool
+from impasto.errors import WeightsError
+from impasto.names import entry
+from impasto.network.link import PARTS, Link
+from impasto.network.pooling import POOLINGS
+from impasto.network.protocol import Preprocessing, check_layers
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
+"""VGG-19's."""
 
-LAYERS: tuple[str, ...] = tuple(
-    f"conv{block}_{i}" for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, count + 1)
-)
-"""The layers in order, by the paper's names: conv1_1, conv1_2, conv2_1 … conv5_4."""
+CHAINS: dict[str, tuple[str, ...]] = {
+    name: tuple(
+        layer
+        for block, count in enumerate(counts, 1)
+        for layer in (*(f"conv{block}_{i}" for i in range(1, count + 1)), f"pool{block}")
+    )
+    for name, counts in (("VGG-19", CONVOLUTIONS_PER_BLOCK), ("VGG-16", (2, 2, 3, 3, 3)))
+}
+"""The layers in order, by the paper's names: conv1_1, conv1_2, pool1, conv2_1 … pool5."""
 
-POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {"average": average_pool, "max": max_pool}
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a set of weights wants to see: ``(scale · x − mean) / std`` in its own channel order.
-
-    ``channels`` is "RGB" or "BGR"; ``mean`` and ``std`` are in that order and in units of ``scale · [0, 1]``.
-    """
-
-    channels: str
-    scale: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def __call__(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        ordered = image.flip(1) if self.channels == "BGR" else image
-        return (self.scale * ordered - self._column(image, self.mean)) / self._column(image, self.std)
-
-    @staticmethod
-    def _column(like: Tensor, values: tuple[float, float, float]) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
-
-
-CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
-TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LAYERS: tuple[str, ...] = tuple(layer for layer in CHAINS["VGG-19"] if layer.startswith("conv"))
+"""The sixteen convolutions of VGG-19, in order: conv1_1, conv1_2, conv2_1 … conv5_4."""
 
 
 class VGG(nn.Module):
-    """A chain of named 3 x 3 convolutions, each with its ReLU, pooled by two at the start of blocks 2 to 5.
+    """A chain of named 3 x 3 convolutions, each with its ReLU, and a pooling by two after each block.
 
     ``weights`` holds ``conv1_1.weight`` ``(N, 3, 3, 3)``, ``conv1_1.bias`` ``(N,)`` and so on, without gaps, as deep
     as the network goes. A network trained to imitate another, of N′ filters, may bring three more matrices for a layer:
@@ -69,25 +53,51 @@ class VGG(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor], preprocessing: Preprocessing, pooling: str = "average") -> None:
         super().__init__()
-        if pooling not in POOLINGS:
-            raise UsageError(f"pooling '{pooling}' is unknown; choose one of: {', '.join(POOLINGS)}")
-        check_chain(weights)
+        self.pool = entry(POOLINGS, pooling, "pooling")
+        self.chain = check_chain(weights)
         self.preprocessing = preprocessing
         self.pooling = pooling
         self.links = nn.ModuleDict(
             {
                 layer: Link({part: weights[key] for part in PARTS if (key := f"{layer}.{part}") in weights})
-                for layer in layers_of(weights)
+                for layer in self.chain
+                if f"{layer}.weight" in weights
             }
         )
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers this network has, in order."""
+        """The layers this network has, in order, poolings among them."""
+        return self.chain
+
+    @property
+    def convolutions(self) -> tuple[str, ...]:
+        """Those that have a kernel."""
         return tuple(self.links)
 
+    @property
+    def strides(self) -> dict[str, int]:
+        """px between two positions of each layer."""
+        found, stride = {}, 1
+        for layer in self.chain:
+            stride *= 1 if layer in self.links else 2
+            found[layer] = stride
+        return found
+
+    @property
+    def readouts(self) -> dict[str, Tensor]:
+        """R ``(N′, N)`` of the layers that have one. A mean of what a convolution sees is read as the convolution is."""
+        found: dict[str, Tensor] = {}
+        readout = None
+        for layer in self.chain:
+            if layer in self.links:
+                readout = self.link(layer).readout
+            if readout is not None:
+                found[layer] = readout
+        return found
+
     def link(self, layer: str) -> Link:
-        """One layer."""
+        """One convolution with what belongs to it."""
         found = self.links[layer]
         assert isinstance(found, Link)
         return found
@@ -100,22 +110,21 @@ class VGG(nn.Module):
         Raises UsageError for a layer that this network does not have.
         """
         check_layers(layers, self.layers)
-        pool = POOLINGS[self.pooling]
         activations: dict[str, Tensor] = {}
-        x = self.preprocessing(image).to(self.link(self.layers[0]).weight.dtype)
-        for layer in self.layers:
+        x = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype)
+        for layer in self.chain:
             if len(activations) == len(set(layers)):
                 break
-            if layer.endswith("_1") and layer != "conv1_1":
-                x = pool(x)
-            x = self.link(layer)(x, kept=layer in layers)
+            x = self.link(layer)(x, kept=layer in layers) if layer in self.links else self.pool(x)
             if layer in layers:
                 activations[layer] = x
         return activations
 
     def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
-        return {layer: self.link(layer).read(x.flatten(2).squeeze(0)) for layer, x in self(image, layers).items()}
+        R = self.readouts
+        seen = {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
+        return {layer: R[layer] @ F if layer in R else F for layer, F in seen.items()}
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors this network was made from, under the same names."""
@@ -123,15 +132,32 @@ class VGG(nn.Module):
 
 
 def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The layers for which ``weights`` has a kernel, in the order of the chain."""
-    return tuple(layer for layer in LAYERS if f"{layer}.weight" in weights)
+    """The convolutions for which ``weights`` has a kernel, in the order of the chain."""
+    named = {layer for chain in CHAINS.values() for layer in chain}
+    return tuple(sorted(layer for layer in named if f"{layer}.weight" in weights))
 
 
-def check_chain(weights: Mapping[str, Tensor]) -> None:
-    """Raise WeightsError unless the tensors are a gapless chain of 3 x 3 convolutions from an RGB image."""
+def chain_of(convolutions: Collection[str], names: Iterable[str] = CHAINS) -> tuple[str, ...] | None:
+    """Which of these chains begins with just these convolutions, up to the pooling after the last block that is whole;
+    None if there is none."""
+    for chain in map(CHAINS.__getitem__, names):
+        kernels = [layer for layer in chain if layer.startswith("conv")]
+        if convolutions and set(convolutions) == set(kernels[: len(convolutions)]):
+            end = chain.index(kernels[len(convolutions)]) if len(convolutions) < len(kernels) else len(chain)
+            return chain[:end]
+    return None
+
+
+def check_chain(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The chain that the tensors make. Raises WeightsError unless they are one of 3 x 3 convolutions, from an RGB image
+    and without gaps."""
     layers = layers_of(weights)
-    if not layers or layers != LAYERS[: len(layers)]:
-        raise WeightsError(f"the convolutions are not a chain from conv1_1 without gaps: {', '.join(layers) or 'none'}")
+    chain = chain_of(layers)
+    if chain is None:
+        raise WeightsError(
+            f"the convolutions are not a chain from conv1_1 without gaps, such as {' or '.join(CHAINS)} has: "
+            f"{', '.join(layers) or 'none'}"
+        )
     before = 3
     for layer in layers:
         kernel = weights[f"{layer}.weight"]
@@ -152,16 +178,10 @@ def check_chain(weights: Mapping[str, Tensor]) -> None:
         if readout is not None:
             check_matrix(f"{layer}.readout", readout, filters)
         before = filters
+    return chain
 
 
 def check_matrix(name: str, matrix: Tensor, columns: int) -> None:
     """Raise WeightsError unless it has that many columns."""
     if matrix.ndim != 2 or matrix.shape[1] != columns:
         raise WeightsError(f"{name} has shape {tuple(matrix.shape)}; (any, {columns}) expected")
-
-
-def check_layers(wanted: Collection[str], available: Collection[str]) -> None:
-    """Raise UsageError for a layer that is not there, naming the ones that are."""
-    for layer in wanted:
-        if layer not in available:
-            raise UsageError(f"there is no layer '{layer}'; this network has {', '.join(available)}")

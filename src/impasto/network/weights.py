@@ -7,7 +7,7 @@ activations where they were measured. Files of other projects (torchvision's nam
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,10 +19,23 @@ from torch import Tensor
 from impasto.atomic import atomic
 from impasto.errors import WeightsError
 from impasto.network.link import PARTS
-from impasto.network.vgg import LAYERS, Preprocessing, check_chain, layers_of
+from impasto.network.protocol import Preprocessing
+from impasto.network.vgg import CHAINS, check_chain, layers_of
 
-TORCHVISION_INDICES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
-"""Where torchvision's (and jcjohnson's) ``features.N`` keeps the sixteen convolutions."""
+
+def torchvision_names(chain: Sequence[str]) -> dict[str, str]:
+    """``{"features.0": "conv1_1", …}``: torchvision and jcjohnson number convolutions, their ReLUs, and poolings."""
+    names, number = {}, 0
+    for layer in chain:
+        if layer.startswith("conv"):
+            names[f"features.{number}"] = layer
+            number += 1  # its ReLU
+        number += 1
+    return names
+
+
+TORCHVISION_INDICES = tuple(int(name.removeprefix("features.")) for name in torchvision_names(CHAINS["VGG-19"]))
+"""Where torchvision's ``features.N`` keeps the sixteen convolutions of VGG-19."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +135,24 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Kernels and biases under the paper's names, float32; everything else (fully connected layers) left out."""
+    """Kernels and biases under the paper's names, float32; everything else (fully connected layers) left out.
+
+    A file in torchvision's names is of the chain that has the most of its convolutions, all of them where it is whole.
+    """
+    names = {layer: layer for chain in CHAINS.values() for layer in chain}
     if any(key.startswith("features.") for key in tensors):
-        names = {f"features.{n}": layer for n, layer in zip(TORCHVISION_INDICES, LAYERS, strict=True)}
-    else:
-        names = {layer: layer for layer in LAYERS}
+        numbered = [torchvision_names(chain) for chain in CHAINS.values()]
+        names = max(numbered, key=lambda names: sum(_is_kernel(tensors.get(f"{theirs}.weight")) for theirs in names))
     return {
         f"{layer}.{part}": tensors[f"{theirs}.{part}"].float()
         for theirs, layer in names.items()
         for part in PARTS
         if f"{theirs}.{part}" in tensors
     }
+
+
+def _is_kernel(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.ndim == 4
 
 
 def _means(tensors: Mapping[str, Tensor], convolutions: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

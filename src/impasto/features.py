@@ -1,0 +1,131 @@
+"""What a network sees of a place in a picture, and the sums over its positions that style is told by."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from jaxtyping import Float
+
+from impasto.losses import EVERYWHERE, gram
+from impasto.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of a picture of ``height`` x ``width`` px: the ``rows`` and ``columns`` that count, in px, and those that
+    are seen, with a margin around. The places of a picture count each of its pixels once.
+
+    What counts begins on a multiple of the deepest layer's stride, what is seen begins and ends on one, or with the
+    picture; the margin is no less than the deepest layer's receptive field.
+    """
+
+    height: int
+    width: int
+    rows: slice
+    columns: slice
+    seen_rows: slice
+    seen_columns: slice
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> "Place":
+        """All of the picture."""
+        rows, columns = slice(0, height), slice(0, width)
+        return cls(height, width, rows, columns, rows, columns)
+
+    @property
+    def pixels(self) -> int:
+        """Those that count."""
+        return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
+
+    def in_picture(self, stride: int) -> tuple[slice, slice]:
+        """The positions that count, of a layer with this stride, in its map of the whole picture."""
+        return _positions(self.rows, 0, stride, self.height), _positions(self.columns, 0, stride, self.width)
+
+    def in_sight(self, stride: int) -> tuple[slice, slice]:
+        """The same positions in the layer's map of what is seen."""
+        return (
+            _positions(self.rows, self.seen_rows.start, stride, self.height),
+            _positions(self.columns, self.seen_columns.start, stride, self.width),
+        )
+
+
+def _positions(counted: slice, origin: int, stride: int, end: int) -> slice:
+    """``counted`` px as positions from ``origin`` on; the last place has what an odd size leaves over."""
+    stop = None if counted.stop == end else (counted.stop - origin) // stride
+    return slice((counted.start - origin) // stride, stop)
+
+
+@dataclass(frozen=True)
+class Features:
+    """F ``(N, M)`` of one layer: N filters at the M positions that count.
+
+    ``activation`` ``(1, N′, h, w)`` is what the network gave, perhaps with a margin around what counts of ``place``
+    (without one, all of it does); ``stride`` is the px between two positions. ``readout`` R ``(N, N′)`` makes the
+    features where the network imitates another one: F = R V. Sums over positions are read out after summing: R F
+    itself, large at the low layers, is only made by ``matrix``.
+
+    ``sum``, ``gram`` and ``positions`` add up: those of a picture are the sums of those of its places.
+    """
+
+    activation: Tensor
+    readout: Tensor | None = None
+    place: Place | None = None
+    stride: int = 1
+
+    @property
+    def counted(self) -> tuple[slice, slice]:
+        """Rows and columns of the activation that count."""
+        return self.place.in_sight(self.stride) if self.place else EVERYWHERE
+
+    @property
+    def in_picture(self) -> tuple[slice, slice]:
+        """Rows and columns of the same positions in the map of the whole picture."""
+        return self.place.in_picture(self.stride) if self.place else EVERYWHERE
+
+    @property
+    def pixels(self) -> int:
+        """Those of the picture that count here."""
+        assert self.place is not None
+        return self.place.pixels
+
+    @cached_property
+    def V(self) -> Float[Tensor, "N_own M"]:  # noqa: N802
+        """The activation at every position that counts."""
+        return self.activation[..., *self.counted].flatten(2).squeeze(0)
+
+    @property
+    def positions(self) -> int:
+        """M."""
+        return self.V.shape[1]
+
+    @cached_property
+    def matrix(self) -> Float[Tensor, "N M"]:
+        """F, in float32 at least."""
+        return precise(self.V if self.readout is None else self.readout @ self.V)
+
+    @cached_property
+    def sum(self) -> Float[Tensor, " N"]:
+        """Σ_k F_ik, in float32 at least."""
+        total = precise(self.V).sum(dim=1)
+        return total if self.readout is None else precise(self.readout) @ total
+
+    @cached_property
+    def gram(self) -> Float[Tensor, "N N"]:
+        """F Fᵀ (equation 3), multiplied in the network's precision."""
+        return gram_of(self.V, self.readout)
+
+    @cached_property
+    def precise(self) -> "Features":
+        """The same in float32 at least: where sums are subtracted from each other, the rounding of the network's
+        precision would be all that is left."""
+        return replace(self, activation=precise(self.activation))
+
+
+def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:
+    """The Gram matrix of the features R V, as R (V Vᵀ) Rᵀ; without R, that of V."""
+    G = precise(gram(V))
+    return G if R is None else precise(R) @ G @ precise(R).T
+
+
+def precise(x: Tensor) -> Tensor:
+    """``x`` in float32, if it is of a lower precision: losses are small differences of large numbers."""
+    return x.float() if x.itemsize < 4 else x

@@ -1,0 +1,20 @@
+"""Images at other sizes."""
+
+from jaxtyping import Float
+
+from impasto.images.decoding import MIN_SIDE
+from impasto.tensors import Tensor
+
+
+def resized(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[Tensor, "1 3 h2 w2"]:
+    """``image`` at another size, antialiased."""
+    from torch.nn.functional import interpolate
+
+    if image.shape[2:] == (height, width):
+        return image
+    return interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def scaled(image: Float[Tensor, "1 3 h w"], factor: float) -> Float[Tensor, "1 3 h2 w2"]:
+    """``image`` at ``factor`` times its size; no side gets so short that the deepest layer would see nothing."""
+    return resized(image, *(max(round(side * factor), min(side, MIN_SIDE)) for side in image.shape[2:]))

@@ -1,0 +1,63 @@
+"""What the solver starts from. A start is a function here and an entry in ``STARTS``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+
+from impasto.errors import UsageError
+from impasto.images.resizing import resized
+from impasto.tensors import Tensor
+
+Canvas = tuple[int, int]
+"""Height and width of the picture that is painted, in px."""
+
+Pictures = Mapping[str, Tensor]
+"""Those of the run, by what they are for: ``content``, ``style``."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """``image`` makes one ``(1, 3, h, w)``, as large as the canvas, of the pictures, the canvas and a seed. ``needs``
+    names the pictures without which there is no such start."""
+
+    image: Callable[[Pictures, Canvas, int], Tensor]
+    needs: tuple[str, ...] = ()
+
+
+def photograph(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
+    """The photograph."""
+    return resized(pictures["content"], *canvas)
+
+
+def painting(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
+    """The painting, stretched to fit."""
+    return resized(pictures["style"], *canvas)
+
+
+def noise(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
+    """The paper's."""
+    return white_noise(canvas, seed)
+
+
+def white_noise(canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
+    """Uniform white noise in [0, 1]. Drawn on the CPU, so that a seed means the same everywhere."""
+    import torch
+
+    return torch.rand(1, 3, *canvas, generator=torch.Generator().manual_seed(seed))
+
+
+STARTS: dict[str, Start] = {
+    "content": Start(photograph, needs=("content",)),
+    "style": Start(painting, needs=("style",)),
+    "noise": Start(noise),
+}
+"""By the name that ``--init`` takes."""
+
+
+def start_from(name: str, pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
+    """The start of that name. Raises UsageError for one from a picture that the run does not have."""
+    there = {other: start for other, start in STARTS.items() if set(start.needs) <= pictures.keys()}
+    if name not in there:
+        raise UsageError(f"init: there is no '{name}' to start from; choose {', '.join(there)}, or a file")
+    return there[name].image(pictures, canvas, seed)

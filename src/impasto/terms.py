@@ -1,0 +1,106 @@
+"""The terms of equation 7, all of one shape: a statistic that adds up over places, and a loss of the sum.
+
+A term looks at some layers of the network, or at the picture itself, which is layer ``PIXELS``. Of every place of a
+picture it takes a statistic; the loss is one of the statistics' sum. The whole picture is the case of one place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float
+
+from impasto.features import Features
+from impasto.losses import content_loss, total_variation
+from impasto.style import StyleLoss, Sums
+from impasto.tensors import Tensor
+
+PIXELS = "pixels"
+"""The picture itself, for terms that look at no layer of the network."""
+
+PAPER_PIXELS = 512 * 512
+"""The size at which terms that are sums over pixels are those of the paper: they are taken per 512 x 512 pixels, so that
+α/β means at every size what it means in the paper at that one. (E_l is a mean over positions already.)"""
+
+
+@runtime_checkable
+class Term(Protocol):
+    """A part of the loss."""
+
+    @property
+    def name(self) -> str:
+        """Under which its loss is told."""
+        ...
+
+    @property
+    def layers(self) -> Mapping[str, float]:
+        """Layers with their weights w_l."""
+        ...
+
+    def statistic(self, layer: str, F: Features, /) -> Sums:
+        """Tensors and numbers that add up over places. F is what the network sees at one; of ``PIXELS``, the picture."""
+        ...
+
+    def loss(self, layer: str, sums: Any, /) -> Tensor:
+        """The weighted loss, a scalar, of one layer's sums over all places."""
+        ...
+
+
+@dataclass(frozen=True)
+class Content:
+    """α Σ_l w_l L_content^l (equation 1), per 512 x 512 pixels; the paper has one layer.
+
+    ``targets`` are P of the photograph, ``{layer: (N_l, h_l, w_l)}``.
+    """
+
+    targets: Mapping[str, Tensor]
+    layers: Mapping[str, float]
+    weight: float
+    name: str = "content"
+
+    def statistic(self, layer: str, F: Features) -> Sums:
+        P = self.targets[layer][:, *F.in_picture].flatten(1)
+        return content_loss(F.matrix, P), F.pixels
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
+        L_content, pixels = sums
+        return self.weight * (PAPER_PIXELS / pixels) * self.layers[layer] * L_content  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Style:
+    """β Σ_l w_l E_l (equation 5), with E_l of equation 4 or another style loss.
+
+    ``targets`` are the painting's sums in each layer.
+    """
+
+    of: StyleLoss
+    targets: Mapping[str, Sums]
+    layers: Mapping[str, float]
+    weight: float
+    name: str = "style"
+
+    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
+        return self.of.statistic(F)
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
+        return self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The total variation, per 512 x 512 pixels. Not in the paper."""
+
+    weight: float
+    name: str = "tv"
+
+    @property
+    def layers(self) -> Mapping[str, float]:
+        return {PIXELS: 1.0}
+
+    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
+        return total_variation(F.activation, F.counted), F.pixels
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:  # noqa: ARG002
+        variation, pixels = sums
+        return self.weight * (PAPER_PIXELS / pixels) * variation  # type: ignore[no-any-return]
