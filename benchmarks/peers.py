@@ -15,12 +15,14 @@ from torch.nn import functional as nnf
 
 from impasto import Step, load_network, read, stylize
 from impasto.facade import precisions_of
+from impasto.features import precise
+from impasto.images.resizing import scaled
 from impasto.losses import gram
-from impasto.network.link import max_pool
-from impasto.network.vgg import CAFFE, LAYERS, TORCHVISION, VGG
-from impasto.network.weights import Weights, read_weights, save_weights
-from impasto.objective import precise
-from impasto.pyramid import coarse_to_fine, scaled
+from impasto.network.pooling import max_pool
+from impasto.network.protocol import CAFFE, TORCHVISION
+from impasto.network.vgg import CHAINS, VGG
+from impasto.network.weights import Weights, read_weights, save_weights, torchvision_names
+from impasto.pyramid import coarse_to_fine
 from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, validated
 
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -187,8 +189,7 @@ class WassersteinObjective:
         x = x.to(self.network.link("conv1_1").weight.dtype)
         found = {}
         for layer in self.network.layers[: self.network.layers.index("conv5_1") + 1]:
-            x = max_pool(x) if layer.endswith("_1") and layer != "conv1_1" else x
-            x = self.network.link(layer)(x)
+            x = self.network.link(layer)(x) if layer in self.network.convolutions else max_pool(x)
             x = x[..., 1:-1, 1:-1] if layer == "conv1_1" else x
             if layer in wanted:
                 found[layer] = x.flatten(2).squeeze(0)
@@ -242,15 +243,12 @@ def nine_point_variation(image: Tensor) -> Tensor:
 
 
 def named_as_in_torchvision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``features.0.weight`` … as torchvision numbers them: a convolution, its ReLU, and a pooling after each block."""
-    named, number = {}, 0
-    for layer in LAYERS:
-        if layer.endswith("_1") and layer != "conv1_1":
-            number += 1  # the pooling
-        for part in ("weight", "bias"):
-            named[f"features.{number}.{part}"] = tensors[f"{layer}.{part}"]
-        number += 2
-    return named
+    """``features.0.weight`` … as torchvision numbers them."""
+    return {
+        f"{theirs}.{part}": tensors[f"{layer}.{part}"]
+        for theirs, layer in torchvision_names(CHAINS["VGG-19"]).items()
+        for part in ("weight", "bias")
+    }
 
 
 PEERS = {"neural-style-pt": NeuralStylePt, "style-transfer-pytorch": StyleTransferPytorch}

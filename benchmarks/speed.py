@@ -28,8 +28,8 @@ from impasto.cli import keep_freed_memory
 from impasto.facade import computes_bfloat16, device_of, objective_of
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
-from impasto.objective import Objective
 from impasto.settings import Settings
+from impasto.solver import Objective
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PLAIN = "plain"

@@ -2,7 +2,8 @@
 
 import torch
 
-from impasto.network.vgg import CONVOLUTIONS_PER_BLOCK, LAYERS, VGG, Preprocessing
+from impasto.network.protocol import Preprocessing
+from impasto.network.vgg import CONVOLUTIONS_PER_BLOCK, LAYERS, VGG
 
 INPUT = Preprocessing("BGR", 2.0, (0.9, 1.0, 1.1), (0.5, 0.6, 0.7))
 FILTERS = (4, 5, 6, 7, 8)

@@ -41,7 +41,7 @@ def through(network, image: np.ndarray) -> list[Stage]:
     x = wants.scale * (image[0][::-1] if wants.channels == "BGR" else image[0])
     x = (x - np.reshape(wants.mean, (3, 1, 1))) / np.reshape(wants.std, (3, 1, 1))
     stages = []
-    for layer in network.layers:
+    for layer in network.convolutions:
         pooled_from = None
         if layer in POOLED:
             pooled_from, x = x, pooled(x, network.pooling)
@@ -91,7 +91,8 @@ def activations(network, image: np.ndarray) -> dict[str, np.ndarray]:
 
 def readouts(network) -> dict[str, np.ndarray]:
     weights = {key: value.double().numpy() for key, value in network.weights().items()}
-    return {layer: weights.get(f"{layer}.readout", np.eye(len(weights[f"{layer}.bias"]))) for layer in network.layers}
+    as_it_is = {layer: np.eye(len(weights[f"{layer}.bias"])) for layer in network.convolutions}
+    return {layer: weights.get(f"{layer}.readout", eye) for layer, eye in as_it_is.items()}
 
 
 def terms_and_gradient(

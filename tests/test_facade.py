@@ -6,8 +6,9 @@ from torch.nn import functional as nnf
 
 import impasto
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.facade import device_of, memory, network_of, objective_of, picture, precisions_of, white_noise
+from impasto.facade import device_of, memory, network_of, objective_of, picture, precisions_of
 from impasto.pyramid import resized
+from impasto.starts import white_noise
 
 
 def soft(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:

@@ -8,7 +8,9 @@ from nets import tiny_network
 from torch.nn import functional as nnf
 
 from impasto.network.vgg import VGG
-from impasto.objective import WholeImage, content_targets, style_targets
+from impasto.objective import TotalLoss, content_targets, style_targets
+from impasto.style import STYLE_LOSSES
+from impasto.terms import Content, Style, Variation
 
 CONTENT = {"conv4_2": 1.0, "conv2_2": 0.5}
 STYLE = {"conv1_1": 0.5, "conv2_1": 0.3, "conv3_1": 0.1, "conv5_1": 0.1}
@@ -18,18 +20,21 @@ def picture(height: int, width: int, seed: int) -> torch.Tensor:
     return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def objective(network: VGG, photograph: torch.Tensor, painting: torch.Tensor, **changes: object) -> WholeImage:
-    arguments = {
-        "network": network,
-        "content": content_targets(network, photograph, CONTENT),
-        "style": style_targets(network, painting, STYLE),
-        "content_layers": CONTENT,
-        "style_layers": STYLE,
-        "content_weight": 2.0,
-        "style_weight": 300.0,
-        "tv_weight": 0.7,
-    }
-    return WholeImage(**{**arguments, **changes})
+def objective(
+    network: VGG,
+    photograph: torch.Tensor,
+    painting: torch.Tensor,
+    content_weight: float = 2.0,
+    style_weight: float = 300.0,
+    tv_weight: float = 0.7,
+) -> TotalLoss:
+    gram = STYLE_LOSSES["gram"]
+    terms = [
+        Content(content_targets(network, photograph, CONTENT), CONTENT, content_weight),
+        Style(gram, style_targets(network, painting, STYLE, gram), STYLE, style_weight),
+        Variation(tv_weight),
+    ]
+    return TotalLoss(network, [term for term in terms if term.weight])
 
 
 def by_hand(network: VGG, *images: torch.Tensor) -> tuple[dict[str, float], np.ndarray]:
@@ -100,7 +105,7 @@ def test_at_512_px_the_content_term_is_the_papers():
     network = tiny_network(deepest="conv1_1")
     x, p = (picture(512, 512, seed).float() for seed in range(2))
     F, P = (network.features(image, ["conv1_1"])["conv1_1"].double() for image in (x, p))
-    target = WholeImage(network, content_targets(network, p, ["conv1_1"]), {}, {"conv1_1": 1.0}, {}, 1.0, 0.0)
+    target = TotalLoss(network, [Content(content_targets(network, p, ["conv1_1"]), {"conv1_1": 1.0}, 1.0)])
     assert target.value_and_gradient(x)[0]["content"] == pytest.approx(0.5 * float((F - P).square().sum()), rel=1e-5)
 
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from impasto.errors import UsageError
 from impasto.network.registry import NETWORKS
 from impasto.network.vgg import LAYERS
-from impasto.settings import CONTENT_LAYERS, STARTS, STYLE_LAYERS, Settings, style_weight_of, validated
+from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, style_weight_of, validated
+from impasto.starts import STARTS
 
 strengths = st.floats(0, 1)
 

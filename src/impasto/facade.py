@@ -126,7 +126,7 @@ def with_names_of(network: Network, settings: Settings) -> Settings:
 def objective_of(
     settings: Settings, network: Network, photograph: Tensor | None = None, painting: Tensor | None = None
 ) -> TotalLoss:
-    """The paper's objective for these two pictures; without one of them, or with a weight of 0, its term is left out."""
+    """The objective for these two pictures; without one of them, or with a weight of 0, its term is left out."""
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)

@@ -34,7 +34,7 @@ class Place:
     @property
     def pixels(self) -> int:
         """Those that count."""
-        return (self.rows.stop - self.rows.start) * (self.columns.stop - self.columns.start)
+        return len(range(self.rows.start, self.rows.stop)) * len(range(self.columns.start, self.columns.stop))
 
     def in_picture(self, stride: int) -> tuple[slice, slice]:
         """The positions that count, of a layer with this stride, in its map of the whole picture."""

@@ -16,10 +16,11 @@ from torch import Tensor
 from impasto.features import Features, Place
 from impasto.network.protocol import Network
 from impasto.style import StyleLoss, Sums
+from impasto.tensors import Numbers, wide
 from impasto.terms import PIXELS, Term
 
 SumsOfTerms = dict[str, dict[int, Sums]]
-"""What is summed over places, by layer, and by a term's number."""
+"""What is summed over places, by layer, and by a term's number among the terms."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,25 @@ class TotalLoss:
     terms: Sequence[Term]
     places: Sequence[Place] = ()
 
-    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[dict[str, Tensor], Float[Tensor, "1 3 h w"]]:
+    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Numbers, Float[Tensor, "1 3 h w"]]:
         if not self.places:
             sight = Sight(self, image, Place.whole(*image.shape[2:]))
             values, D = self.losses(sight.sums)
-            return values, sight.gradient(D)
+            return Numbers(values), sight.gradient(D)
         with torch.no_grad():
             sums = added(Sight(self, image, place).sums for place in self.places)
         values, D = self.losses(sums)
         gradient = torch.zeros_like(image)
         for place in self.places:
             gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(D)
-        return values, gradient
+        return Numbers(values), gradient
 
     @cached_property
     def layers(self) -> set[str]:
         """Those of the network that a term looks at."""
         return {layer for term in self.terms for layer in term.layers} - {PIXELS}
 
-    def statistics(self, layer: str, F: Features) -> dict[str, Sums]:
+    def statistics(self, layer: str, F: Features) -> dict[int, Sums]:
         """What the terms take of one layer, by their number among the terms."""
         return {at: term.statistic(layer, F) for at, term in enumerate(self.terms) if layer in term.layers}
 
@@ -86,7 +87,8 @@ class Sight:
         network, layers = objective.network, objective.layers
         readouts, strides = getattr(network, "readouts", {}), getattr(network, "strides", {})
         self.activations = dict(network(self.x, layers)) if layers else {}
-        self.seen = {layer: x.detach().requires_grad_(True) for layer, x in [*self.activations.items(), (PIXELS, self.x)]}
+        all_seen = {**self.activations, PIXELS: self.x}
+        self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
         self.sums = {
             layer: objective.statistics(layer, Features(seen, readouts.get(layer), place, strides.get(layer, 1)))
             for layer, seen in self.seen.items()
@@ -97,9 +99,8 @@ class Sight:
         seen."""
         heads = heads_of(self.activations)
         for layer in [layer for layer in self.activations if layer not in heads]:
-            self.activations.pop(layer).register_hook(
-                lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper)
-            )
+            activation: Any = self.activations.pop(layer)
+            activation.register_hook(lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper))
         gradient = None
         if heads:
             outputs = [self.activations.pop(layer) for layer in heads]
@@ -115,6 +116,8 @@ class Sight:
         sums = [x for s in of_layer.values() for x in s if isinstance(x, Tensor)]
         gradients = [d for at in of_layer for d in D[layer][at]]
         pairs = [(x, d) for x, d in zip(sums, gradients, strict=True) if x.requires_grad]
+        if not pairs:
+            return torch.zeros_like(seen)
         gradient: Tensor = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
         return gradient
 
@@ -148,17 +151,13 @@ def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:
     return like._make(parts) if hasattr(like, "_make") else tuple(parts)
 
 
-def wide(x: Tensor) -> Tensor:
-    """``x`` in float64, where the device has it."""
-    return x if x.device.type == "mps" else x.double()
-
-
 @torch.no_grad()
 def content_targets(
     network: Network, photograph: Float[Tensor, "1 3 h w"], layers: Collection[str]
 ) -> dict[str, Float[Tensor, "N h_l w_l"]]:
     """P: the photograph's features, as maps."""
-    return {layer: F.matrix.unflatten(1, F.activation.shape[2:]) for layer, F in seen(network, photograph, layers)}
+    found = seen(network, photograph, layers)
+    return {layer: F.matrix.view(-1, *F.activation.shape[2:]) for layer, F in found}
 
 
 @torch.no_grad()
@@ -169,9 +168,7 @@ def style_targets(
     return {layer: style_loss.statistic(F) for layer, F in seen(network, painting, layers)}
 
 
-def seen(
-    network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]
-) -> list[tuple[str, Features]]:
+def seen(network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> list[tuple[str, Features]]:
     """What the network sees of a whole picture."""
     readouts = getattr(network, "readouts", {})
     return [(layer, Features(x, readouts.get(layer))) for layer, x in network(image, set(layers)).items()]

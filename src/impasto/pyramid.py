@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from impasto.images.resizing import resized, scaled
 from impasto.settings import Settings
-from impasto.solver import Descent, Objective, Point, Step, advance, begin, solver_of
+from impasto.solver import Descent, Objective, Step, advance, begin, solver_of
 from impasto.tensors import Tensor
 
 ObjectivesAt = Callable[[float], Iterable[Objective]]
@@ -23,9 +23,9 @@ ObjectivesAt = Callable[[float], Iterable[Objective]]
 class Ascent:
     """How far a picture is: a value, of which all that follows can be made.
 
-    ``size`` and ``precision`` count those that are done; ``descent`` is where the solver is with this one. ``steps`` and
-    ``evaluations`` were taken before. ``losses`` are those of the steps with this precision, ``best`` is the best image
-    of this size, ``best_loss`` its loss.
+    ``size`` and ``precision`` count those that are done, ``descent`` is where the solver is with these. ``losses`` are
+    those of its steps; ``best`` is the best image of this size, and ``best_loss`` its loss. ``steps`` and
+    ``evaluations`` were taken before, ``steps_of_size`` of them at this size.
     """
 
     descent: Descent
@@ -52,9 +52,7 @@ class CoarseToFine:
     size ends after its steps, or where they have settled.
     """
 
-    def __init__(
-        self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings
-    ) -> None:
+    def __init__(self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> None:
         self.objectives_at, self.image, self.settings = objectives_at, start, settings
         self.solver = solver_of(settings.solver)
         self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
@@ -139,9 +137,7 @@ class Objectives:
         return self.current
 
 
-def coarse_to_fine(
-    objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings
-) -> Iterator[Step]:
+def coarse_to_fine(objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> Iterator[Step]:
     """Minimise at each of ``settings.factors`` in turn: the steps of ``CoarseToFine``, numbered through.
 
     Every step's image has the size that it was painted at, and its losses are those of that size: the best of all steps

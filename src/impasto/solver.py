@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from impasto.errors import DivergedError
 from impasto.names import entry
-from impasto.tensors import Tensor
+from impasto.tensors import Numbers, Tensor, wide
 
 Terms = dict[str, float]
 """The named terms of the loss, weighted: the loss is their sum."""
@@ -29,12 +29,9 @@ Image = Float[Tensor, "1 3 h w"]
 class Objective(Protocol):
     """Anything that can be minimised over an image."""
 
-    def value_and_gradient(self, image: Image, /) -> tuple[Mapping[str, float | Tensor], Image]:
-        """The weighted terms, whose sum is the loss, and the gradient of that sum with respect to ``image``.
-
-        Terms are numbers, or scalars on the device: the solver reads them together with its own. A GPU that is asked
-        for a number has to finish first.
-        """
+    def value_and_gradient(self, image: Image, /) -> tuple[Mapping[str, float], Image]:
+        """The weighted terms, whose sum is the loss, and the gradient of that sum with respect to ``image``. Terms may
+        be ``Numbers``, which the solver reads together with its own."""
         ...
 
 
@@ -65,23 +62,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Point:
-    """An image ``(1, 3, h, w)``, and the objective there. ``terms`` are scalars on the device until they are ``read``."""
+    """An image ``(1, 3, h, w)``, and the objective there."""
 
     image: Tensor
-    terms: Mapping[str, Any]
+    terms: Mapping[str, float]
     gradient: Tensor
 
     @property
     def loss(self) -> float:
-        """The sum of the terms, once they are read."""
+        """The sum of the terms."""
         return math.fsum(self.terms.values())
 
 
 def read(point: Point, *scalars: Tensor) -> tuple[Point, bool, list[float]]:
-    """The point with its terms as numbers; whether these and the gradient are finite; and ``scalars`` as numbers. The
-    device is asked once."""
-    finite, *numbers = as_numbers(point.gradient.isfinite().all(), *point.terms.values(), *scalars)
-    terms = dict(zip(point.terms, numbers, strict=False))
+    """The point with its terms as plain numbers; whether these and the gradient are finite; and ``scalars``. The device
+    is asked once."""
+    unread = point.terms.scalars if isinstance(point.terms, Numbers) else point.terms
+    finite, *numbers = as_numbers(point.gradient.isfinite().all(), *unread.values(), *scalars)
+    terms = dict(zip(unread, numbers, strict=False))
     good = bool(finite) and all(map(math.isfinite, terms.values()))
     return replace(point, terms=terms), good, numbers[len(terms) :]
 
@@ -95,20 +93,13 @@ def as_numbers(*scalars: float | Tensor) -> list[float]:
     return [next(values) if isinstance(x, torch.Tensor) else float(x) for x in scalars]
 
 
-def wide(x: Tensor) -> Tensor:
-    """``x`` in float64, where the device has it: scalars are computed in what Python's floats have."""
-    import torch
-
-    return x.float() if x.device.type == "mps" else x.to(torch.float64)
-
-
 Evaluate = Callable[[Tensor], Point]
-"""The objective at an image, its terms not yet read."""
+"""The objective at an image."""
 
 
 @runtime_checkable
 class Solver(Protocol):
-    """A way to go down. States are frozen dataclasses of tensors, numbers, strings, tuples, dicts, and of such again."""
+    """A way to go down. Its states are frozen dataclasses, as ``states.packed`` wants them; each has a ``point``."""
 
     def start(self, point: Point, /) -> Any:
         """The state at the first point, which has been read."""

@@ -1,7 +1,7 @@
 """Style losses: how far a picture's manner is from a painting's, in one layer.
 
-A style loss is a statistic of features that adds up over the places of a picture, and a loss of two such sums: x, of the
-picture, and a, of the painting. A new one is a function here and an entry in ``STYLE_LOSSES``, and with that it is
+A style loss is a statistic of features that adds up over the places of a picture, and a loss of two such sums: x, of
+the picture, and a, of the painting. A new one is a function here and an entry in ``STYLE_LOSSES``, and with that it is
 there in Python, on the command line, in ``--help`` and in recipes. From outside the package, anything with the two
 methods of ``StyleLoss`` will do.
 """
@@ -88,16 +88,16 @@ def moments(x: Moments, a: Moments, epsilon: float = 1e-6) -> Float[Tensor, ""]:
     statistics. The 1e-6 keeps the gradient finite for a filter that is the same everywhere.
     """
     sigma, sigma_a = ((of.covariance.diagonal().clamp_min(0) + epsilon).sqrt() for of in (x, a))
-    return (x.mean - a.mean).square().mean() + (sigma - sigma_a).square().mean()
+    return mean_square(x.mean - a.mean) + mean_square(sigma - sigma_a)
 
 
 def gaussian(x: Moments, a: Moments, epsilon: float = 1e-4) -> Float[Tensor, ""]:
     """W₂² / N = (‖μ − μ_a‖² + tr C + tr C_a − 2 tr (C_a^½ C C_a^½)^½) / N.
 
     The squared 2-Wasserstein distance of the normal distributions with these means and covariances (Olkin and
-    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982, equation 4), over N; both
-    covariances have 1e-4 on the diagonal, as in style-transfer-pytorch. With C_a = L Lᵀ the last trace is the sum of the
-    roots of the eigenvalues of Lᵀ C L. In float64: small eigenvalues are differences of large numbers.
+    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982), over N; both
+    covariances have 1e-4 on the diagonal, as in style-transfer-pytorch. With C_a = L Lᵀ the last trace is the sum of
+    the roots of the eigenvalues of Lᵀ C L. In float64: small eigenvalues are differences of large numbers.
     """
     import torch
 
@@ -106,7 +106,14 @@ def gaussian(x: Moments, a: Moments, epsilon: float = 1e-4) -> Float[Tensor, ""]
     L = torch.linalg.cholesky(C_a + ridge)
     roots = torch.linalg.eigvalsh(L.T @ (C + ridge) @ L).clamp_min(0).sqrt()
     spread = C.trace() + C_a.trace() + 2 * epsilon * len(C) - 2 * roots.sum()
-    return ((x.mean - a.mean).square().sum() + spread) / len(C)
+    distance: Tensor = (x.mean - a.mean).square().sum() + spread
+    return distance / len(C)
+
+
+def mean_square(x: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+    """1 / N Σ_i x_i²."""
+    squared: Tensor = x.square().mean()
+    return squared
 
 
 STYLE_LOSSES: dict[str, StyleLoss] = {

@@ -19,8 +19,8 @@ PIXELS = "pixels"
 """The picture itself, for terms that look at no layer of the network."""
 
 PAPER_PIXELS = 512 * 512
-"""The size at which terms that are sums over pixels are those of the paper: they are taken per 512 x 512 pixels, so that
-α/β means at every size what it means in the paper at that one. (E_l is a mean over positions already.)"""
+"""Terms that are sums over pixels are taken per 512 x 512 of them, so that α/β means at every size what it means in the
+paper at that one. (E_l is a mean over positions already.)"""
 
 
 @runtime_checkable
@@ -38,7 +38,7 @@ class Term(Protocol):
         ...
 
     def statistic(self, layer: str, F: Features, /) -> Sums:
-        """Tensors and numbers that add up over places. F is what the network sees at one; of ``PIXELS``, the picture."""
+        """Tensors and numbers that add up over places. F is what is seen at one of them."""
         ...
 
     def loss(self, layer: str, sums: Any, /) -> Tensor:

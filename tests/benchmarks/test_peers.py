@@ -13,8 +13,8 @@ from benchmarks.peers import (
     wasserstein,
 )
 from impasto.facade import objective_of
+from impasto.network.protocol import CAFFE
 from impasto.network.registry import load_network
-from impasto.network.vgg import CAFFE
 from impasto.network.weights import Weights, save_weights
 from impasto.settings import Settings
 

@@ -20,10 +20,10 @@ from PIL import Image
 import impasto as library
 from impasto import facade
 from impasto.cli import app
-from impasto.cli.options import layers
+from impasto.cli.options import layers, style_losses
 from impasto.errors import DivergedError, LimitError, UsageError
+from impasto.network.protocol import CAFFE
 from impasto.network.registry import load_network
-from impasto.network.vgg import CAFFE
 from impasto.network.weights import Weights, save_weights
 from impasto.settings import Settings, validated
 from impasto.solver import Step
@@ -230,6 +230,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
         assert f"[default: ({stated[name]})]" in told.replace(" (", " ("), name
         if name.endswith("_layers"):
             assert layers(name, stated[name], share=name == "style_layers") == default
+        elif name == "style_loss":
+            assert style_losses(stated[name]) == default
         else:
             assert type(default)(float(stated[name]) if isinstance(default, int | float) else stated[name]) == default
     assert Settings(strength=float(stated["strength"])) == defaults
@@ -237,7 +239,7 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
-    "--tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 --solver adam --network vgg19 "
+    "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 --solver adam --network vgg19 "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
 
@@ -254,6 +256,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         style_weight=5e7,
         content_layers={"conv4_1": 1},
         style_layers={"conv1_2": 0.5, "conv3_1": 0.25},
+        style_loss={"gaussian": 1.0, "moments": 0.5},
         tv_weight=0.5,
         init="noise",
         seed=7,

@@ -37,6 +37,8 @@ def test_list_as_json(impasto, published, tmp_path):
         "lite": str(registry.builtin("lite.safetensors")),
         "vgg19": None,
         "vgg19-torchvision": str(kept),
+        "vgg16": None,
+        "vgg16-torchvision": None,
     }
     assert all(row["about"] == NETWORKS[row["name"]].about for row in rows)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from impasto.figures import panels as engine
 from impasto.figures.measures import LAYERS, measures
 from impasto.figures.panels import Panel
-from impasto.figures.paper import FIGURES, PAINTINGS, RATIOS, Subject, figure_1, figure_3
+from impasto.figures.paper import PAINTINGS, RATIOS, Subject, figure_1, figure_3, figures_named
 from impasto.images.files import read
 from impasto.settings import Settings
 
@@ -108,7 +108,7 @@ def test_a_panel_that_is_not_whole_or_another_is_painted_again(tmp_path, harm):
 
 def test_names_are_no_two_alike():
     subject = Subject("sample:chelsea", PAINTINGS, Settings())
-    panels = [panel for make in FIGURES["all"] for row in make(subject).grid for panel in row]
+    panels = [panel for make in figures_named("all") for row in make(subject).grid for panel in row]
     assert len({panel.name for panel in panels}) == len(panels)
 
 

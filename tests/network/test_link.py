@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from impasto.network.link import Link, average_pool
+from impasto.network.link import Link
+from impasto.network.pooling import average_pool
 
 
 def tensors(squeezed: bool) -> dict[str, torch.Tensor]:

@@ -13,8 +13,9 @@ from impasto.errors import UsageError, WeightsError
 from impasto.images.files import read
 from impasto.network import registry
 from impasto.network.normalise import FLOOR, mean_activations
+from impasto.network.protocol import CAFFE, TORCHVISION
 from impasto.network.registry import NETWORKS, fetch, import_weights, load_network, where
-from impasto.network.vgg import CAFFE, LAYERS, TORCHVISION, VGG
+from impasto.network.vgg import LAYERS, VGG
 from impasto.network.weights import Weights, read_weights, save_weights
 
 TENSORS = tiny_weights()
@@ -77,12 +78,12 @@ def test_fetched_once_reduced_to_convolutions_and_at_hand_when_the_server_is_gon
     assert kept.preprocessing == CAFFE
     assert kept.about == {"file": "weights.pth", "file_sha256": hashlib.sha256(published).hexdigest()}
     assert not [name for name in left_in(cache) if not name.endswith(".safetensors")]
-    assert load_network("vgg19").layers == LAYERS
+    assert load_network("vgg19").convolutions == LAYERS
 
 
 def test_a_network_that_is_not_there_is_fetched_when_it_is_loaded(serve, pin, published, cache):
     pin(serve(published).url)
-    assert load_network("vgg19", pooling="max").layers == LAYERS
+    assert load_network("vgg19", pooling="max").convolutions == LAYERS
     assert where("vgg19") == cache / "vgg19.safetensors"
 
 
@@ -229,14 +230,14 @@ def test_a_cache_that_cannot_be_written_to_is_told(unwritable, tmp_path, serve, 
 
 def test_a_cache_that_cannot_be_written_to_does_not_keep_from_painting(unwritable, tmp_path):
     save_weights(tmp_path / "w.safetensors", Weights(TENSORS, INPUT))
-    assert load_network(weights=tmp_path / "w.safetensors").layers == LAYERS
+    assert load_network(weights=tmp_path / "w.safetensors").convolutions == LAYERS
 
 
 def test_the_built_in_network_is_sound_normalised_and_deep_enough(cache):
     lite = read_weights(where("lite"))
     assert lite.normalised
     assert {"conv4_2", "conv5_1"} <= set(lite.layers)
-    assert load_network().layers == lite.layers
+    assert load_network().convolutions == lite.layers
     assert not cache.exists()
 
 

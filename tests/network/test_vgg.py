@@ -7,7 +7,8 @@ import torch
 from nets import FILTERS, tiny_network, tiny_weights
 
 from impasto.errors import UsageError, WeightsError
-from impasto.network.vgg import CAFFE, LAYERS, TORCHVISION, VGG
+from impasto.network.protocol import CAFFE, TORCHVISION
+from impasto.network.vgg import LAYERS, VGG
 
 
 def test_layers_are_named_as_in_the_paper():

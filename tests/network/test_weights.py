@@ -13,7 +13,8 @@ from nets import INPUT, tiny_weights
 from safetensors.torch import save, save_file
 
 from impasto.errors import WeightsError
-from impasto.network.vgg import CAFFE, LAYERS
+from impasto.network.protocol import CAFFE
+from impasto.network.vgg import LAYERS
 from impasto.network.weights import TORCHVISION_INDICES, Weights, digest_of, read_weights, save_weights
 
 LATE = {"deepest": "conv2_2"}

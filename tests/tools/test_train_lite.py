@@ -143,7 +143,7 @@ def test_a_fit_student_has_every_layer_and_sees_what_the_teacher_sees():
     weights = fit(first, teacher, pictures, shares.__setitem__)
     assert tuple(shares) == LAYERS[5:14]
     assert max(shares.values()) < 0.02  # with all of the filters and the full rank there is little to miss
-    assert set(VGG(weights, INPUT).layers) == set(LAYERS[:14])
+    assert set(VGG(weights, INPUT).convolutions) == set(LAYERS[:14])
     assert beginner(wide)["conv3_1.weight"].shape == (16, 16, 3, 3)
 
 

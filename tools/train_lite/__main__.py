@@ -137,7 +137,7 @@ def train(args: argparse.Namespace) -> None:
         if run.stage == 1:
             first = Lessons(teacher, Crops(pictures, FIRST_SIDE, rng), UP_TO_FIRST_WIDE, FIRST_BATCH)
             run.learn(lessons(args, first, rng), args.first_minutes, log)
-        if run.student.layers[-1] != DEEPEST:
+        if run.student.convolutions[-1] != DEEPEST:
             run.begin(fitted(args, run, crops, log), 3)
         run.save()  # what the studio paints with at first
         studio = Studio(crops, run.checkpoint, next(teacher.parameters()))

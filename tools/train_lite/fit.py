@@ -119,7 +119,7 @@ def fit(
     the share of the teacher's energy that is missed.
     """
     weights, student, wide = dict(weights), VGG(weights, INPUT), filter_counts(teacher)
-    below = student.layers[-1]
+    below = student.convolutions[-1]
     todo = list(SHAPE)[list(SHAPE).index(below) + 1 :]
     inputs = [student(picture, [below])[below][0] for picture in pictures]
     answers = before_relu(teacher, pictures, todo)
@@ -169,7 +169,7 @@ def before_relu(teacher: VGG, pictures: list[Tensor], layers: list[str]) -> dict
 def readouts(student: VGG, teacher: VGG, pictures: list[Tensor]) -> dict[str, Tensor]:
     """``{"conv3_1.readout": A}``, argmin |A F - T|^2, for the layers whose filters are not all of the teacher's."""
     has, wide = filter_counts(student), filter_counts(teacher)
-    asked = [layer for layer in student.layers if layer in FEATURES]
+    asked = [layer for layer in student.convolutions if layer in FEATURES]
     narrow = [layer for layer in asked if student.link(layer).readout is not None or has[layer] < wide[layer]]
     squares, products = {}, {}
     for picture in pictures:

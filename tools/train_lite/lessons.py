@@ -1,17 +1,17 @@
 """Lessons without end: crops, and pictures from inside stylisations by the student as it is at the moment."""
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from impasto.facade import objective_of
 from impasto.network.vgg import VGG
-from impasto.objective import WholeImage, content_targets, style_targets
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS
-from impasto.solver import minimise
+from impasto.settings import Settings
+from impasto.solver import Objective, minimise
 
 from .pictures import Crops
 from .student import FEATURES, GRAMS, INPUT, Lesson
@@ -85,13 +85,12 @@ class Studio:
         else:
             painting = rng.choice(self.paintings)
         dtype = self.like.dtype
-        objective = WholeImage(
+        alpha, beta = painting.weights
+        objective = objective_of(
+            Settings(content_weight=alpha, style_weight=beta),
             student,
-            content_targets(student, painting.content.to(dtype), CONTENT_LAYERS),
-            style_targets(student, painting.style.to(dtype), STYLE_LAYERS),
-            CONTENT_LAYERS,
-            STYLE_LAYERS,
-            *painting.weights,
+            painting.content.to(dtype),
+            painting.style.to(dtype),
         )
         for step in minimise(Converted(objective, dtype), painting.image, rng.randint(STEPS // 2, 2 * STEPS)):
             painting.image = step.image
@@ -105,10 +104,10 @@ class Studio:
 class Converted:
     """An objective computed in ``dtype`` over a float32 image."""
 
-    objective: WholeImage
+    objective: Objective
     dtype: torch.dtype
 
-    def value_and_gradient(self, image: Tensor) -> tuple[dict[str, float], Tensor]:
+    def value_and_gradient(self, image: Tensor) -> tuple[Mapping[str, float], Tensor]:
         x = image.to(self.dtype).contiguous(memory_format=torch.channels_last)
         terms, gradient = self.objective.value_and_gradient(x)
         return terms, gradient.float()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from impasto.network.vgg import VGG, Preprocessing
-from impasto.objective import gram_of
+from impasto.features import gram_of
+from impasto.network.protocol import Preprocessing
+from impasto.network.vgg import VGG
 
 SHAPE: dict[str, tuple[int, int, int]] = {
     # what the filters before it are squeezed to, what its kernel gives, what that is expanded to: its filters
@@ -61,7 +62,7 @@ class Lesson:
 
 def loss_of(student: VGG, lesson: Lesson, gram_weights: Mapping[str, float] = GRAMS) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum of the shares missed in the layers that the student has, and each share by name."""
-    layers = [layer for layer in FEATURES if layer in student.layers]
+    layers = [layer for layer in FEATURES if layer in student.convolutions]
     activations = student(lesson.images.float() / 255, layers)
     grams, weighted = {}, {}
     for layer in layers:
@@ -69,7 +70,7 @@ def loss_of(student: VGG, lesson: Lesson, gram_weights: Mapping[str, float] = GR
         share = missed(student.link(layer).read(F[:, :, lesson.positions[layer]]), lesson.features[layer])
         weighted[layer] = FEATURES[layer], share
         if layer in gram_weights:
-            grams[layer] = torch.stack([gram_of(student, layer, f) for f in F]) / F.shape[2]
+            grams[layer] = torch.stack([gram_of(f, student.link(layer).readout) for f in F]) / F.shape[2]
             weighted[f"{layer} gram"] = gram_weights[layer], missed(grams[layer], lesson.grams[layer])
     if grams and lesson.painted:
         weighted["style"] = STYLE, misjudged(grams, lesson.grams)
@@ -110,7 +111,7 @@ def filters_of(layer: str, wide: Mapping[str, int]) -> int:
 
 def filter_counts(network: VGG) -> dict[str, int]:
     """Filters per layer."""
-    return {layer: network.link(layer).filters for layer in network.layers}
+    return {layer: network.link(layer).filters for layer in network.convolutions}
 
 
 def beginner(wide: Mapping[str, int]) -> dict[str, Tensor]:

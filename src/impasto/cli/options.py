@@ -38,11 +38,15 @@ def names() -> dict[str, str]:
     from impasto.starts import STARTS
     from impasto.style import STYLE_LOSSES
 
-    registries = {"figures": FIGURES, "poolings": POOLINGS, "solvers": SOLVERS, "style_losses": STYLE_LOSSES}
-    listed = {name: ", ".join(registry) for name, registry in registries.items()}
-    for role, other in (("content", "style"), ("style", "content")):
-        listed[f"starts_of_{role}"] = ", ".join(name for name, start in STARTS.items() if other not in start.needs)
-    return listed | {"starts": ", ".join(STARTS)}
+    return {
+        "figures": ", ".join(FIGURES),
+        "poolings": ", ".join(POOLINGS),
+        "solvers": ", ".join(SOLVERS),
+        "style_losses": ", ".join(STYLE_LOSSES),
+        "starts": ", ".join(STARTS),
+        "starts_of_content": ", ".join(name for name, start in STARTS.items() if "style" not in start.needs),
+        "starts_of_style": ", ".join(name for name, start in STARTS.items() if "content" not in start.needs),
+    }
 
 
 def option(*names: str, panel: str, text: str, default: str | None = None, least: int | None = None) -> Any:

@@ -14,6 +14,7 @@ from impasto.images.files import write
 from impasto.settings import Settings
 from impasto.solver import Step
 
+
 @dataclass(frozen=True)
 class Painted:
     """A panel that is there: its picture, and what is known of it, as JSON."""

@@ -11,8 +11,8 @@ from impasto import facade
 from impasto.atomic import atomic
 from impasto.errors import UsageError
 from impasto.figures.measures import LAYERS
-from impasto.figures.panels import Painted, Panel
-from impasto.figures.paper import FIRST, SECOND, Figure
+from impasto.figures.panels import Painted
+from impasto.figures.paper import FIRST, SECOND, Figure, Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Page

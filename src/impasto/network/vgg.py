@@ -86,7 +86,7 @@ class VGG(nn.Module):
 
     @property
     def readouts(self) -> dict[str, Tensor]:
-        """R ``(N′, N)`` of the layers that have one. A mean of what a convolution sees is read as the convolution is."""
+        """R ``(N′, N)`` of the layers that have one. Means of what a convolution gives are read as it is."""
         found: dict[str, Tensor] = {}
         readout = None
         for layer in self.chain:
