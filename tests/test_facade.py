@@ -159,8 +159,8 @@ def test_lack_of_memory_names_the_flag():
 def test_the_public_names():
     """Adding one is a decision; this is where it is noticed."""
     names = (
-        "ImpastoError Settings Step __version__ load_network paint read reconstruct_content reconstruct_style stylize "
-        "texture write"
+        "Features ImpastoError Network Point Settings Solver Step StyleLoss __version__ load_network paint read "
+        "reconstruct_content reconstruct_style stylize texture write"
     )
     assert impasto.__all__ == names.split()
     assert all(getattr(impasto, name) is not None for name in impasto.__all__)

@@ -15,15 +15,23 @@ from impasto.version import __version__
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError
     from impasto.facade import paint, reconstruct_content, reconstruct_style, stylize, texture
+    from impasto.features import Features
     from impasto.images.files import read, write
+    from impasto.network.protocol import Network
     from impasto.network.registry import load_network
     from impasto.settings import Settings
-    from impasto.solver import Step
+    from impasto.solver import Point, Solver, Step
+    from impasto.style import StyleLoss
 
 __all__ = [
+    "Features",
     "ImpastoError",
+    "Network",
+    "Point",
     "Settings",
+    "Solver",
     "Step",
+    "StyleLoss",
     "__version__",
     "load_network",
     "paint",
@@ -36,9 +44,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Features": "impasto.features",
     "ImpastoError": "impasto.errors",
+    "Network": "impasto.network.protocol",
+    "Point": "impasto.solver",
     "Settings": "impasto.settings",
+    "Solver": "impasto.solver",
     "Step": "impasto.solver",
+    "StyleLoss": "impasto.style",
     "load_network": "impasto.network.registry",
     "paint": "impasto.facade",
     "read": "impasto.images.files",

@@ -107,6 +107,8 @@ def network_of(
 ) -> Network:
     """The network of a run: the one of that name, or a copy of the caller's own, so that his stays as it is."""
     network = settings.network
+    if settings.weights is not None and not isinstance(network, str):
+        raise UsageError("weights are for a network that is named; a network of your own has its own")
     if isinstance(network, str):
         network = load_network(network, weights=settings.weights, pooling=settings.pooling)
     elif isinstance(network, nn.Module):

@@ -46,7 +46,7 @@ class TotalLoss:
         values, D = self.losses(sums)
         gradient = torch.zeros_like(image)
         for place in self.places:
-            gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(D)
+            gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(dict(D))
         return Numbers(values), gradient
 
     @cached_property
@@ -65,10 +65,9 @@ class TotalLoss:
         for layer, of_layer in sums.items():
             D[layer] = {}
             for at, s in of_layer.items():
-                leaf = rebuilt(s, [x.detach().requires_grad_(True) if isinstance(x, Tensor) else x for x in s])
+                leaf = rebuilt(s, [x.detach().requires_grad_(True) if is_summed(x) else x for x in s])
                 loss = self.terms[at].loss(layer, leaf)
-                tensors = [x for x in leaf if isinstance(x, Tensor)]
-                D[layer][at] = torch.autograd.grad(loss, tensors, materialize_grads=True)
+                D[layer][at] = torch.autograd.grad(loss, list(filter(is_summed, leaf)), materialize_grads=True)
                 name = self.terms[at].name
                 values[name] = values.get(name, 0.0) + wide(loss.detach())
         return values, D
@@ -95,12 +94,13 @@ class Sight:
         }
 
     def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
-        """That of the loss with respect to the place's pixels, from that with respect to the sums. Uses up what was
-        seen."""
+        """That of the loss with respect to the place's pixels, from D, which is that with respect to the sums. Uses up D
+        and what was seen."""
         heads = heads_of(self.activations)
         for layer in [layer for layer in self.activations if layer not in heads]:
-            activation: Any = self.activations.pop(layer)
-            activation.register_hook(lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper))
+            self.activations.pop(layer).register_hook(  # type: ignore[no-untyped-call]
+                lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper)
+            )
         gradient = None
         if heads:
             outputs = [self.activations.pop(layer) for layer in heads]
@@ -113,8 +113,8 @@ class Sight:
     def own_gradient(self, layer: str, D: SumsOfTerms) -> Tensor:
         """With respect to what is seen in a layer, of that layer's sums."""
         of_layer, seen = self.sums.pop(layer), self.seen.pop(layer)
-        sums = [x for s in of_layer.values() for x in s if isinstance(x, Tensor)]
-        gradients = [d for at in of_layer for d in D[layer][at]]
+        sums = [x for s in of_layer.values() for x in s if is_summed(x)]
+        gradients = [d for of_term in D.pop(layer).values() for d in of_term]
         pairs = [(x, d) for x, d in zip(sums, gradients, strict=True) if x.requires_grad]
         if not pairs:
             return torch.zeros_like(seen)
@@ -144,6 +144,11 @@ def added(sums: Iterable[SumsOfTerms]) -> SumsOfTerms:
                 before = total.setdefault(layer, {}).get(at)
                 total[layer][at] = s if before is None else rebuilt(s, [x + y for x, y in zip(before, s, strict=True)])
     return total
+
+
+def is_summed(x: Any) -> bool:
+    """Whether a part of a statistic has a gradient; a number of positions has none."""
+    return isinstance(x, Tensor) and x.is_floating_point()
 
 
 def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:

@@ -191,7 +191,7 @@ def style_weight_of(strength: float) -> float:
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
     """``base``, or the defaults, with these options changed. Raises UsageError, naming each option that is wrong."""
-    before = base.model_dump(exclude_unset=True) if base else {}
+    before = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
     if "strength" in options:  # says anew what these said
         before = {name: value for name, value in before.items() if name not in ("style_weight", "content_weight")}
     if "quality" in options:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def packed(state: Any) -> tuple[dict[str, Tensor], Any]:
-    """Its tensors, by where they are in it (``point.image``), and the rest as JSON can hold it.
+    """Its tensors, each once, by where they are in it (``state.point.image``), and the rest as JSON can hold it.
 
     A state is a dataclass, tuple, list or dict of such, of tensors, numbers, strings and None. Raises TypeError for
     anything else. ``unpacked`` makes an equal one, to the bit.
@@ -39,13 +39,14 @@ def unpacked(tensors: Mapping[str, Tensor], rest: Any) -> Any:
 
 def _taken_apart(state: Any, where: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(state, Tensor):
-        tensors[where] = state
-        return {"tensor": where}
+        first = next((place for place, tensor in tensors.items() if tensor is state), where)
+        tensors[first] = state
+        return {"tensor": first}
     if is_dataclass(state) and not isinstance(state, type):
         kind = f"{type(state).__module__}:{type(state).__qualname__}"
         own = {field.name: getattr(state, field.name) for field in fields(state)}
         return {kind: {name: _taken_apart(value, f"{where}.{name}", tensors) for name, value in own.items()}}
-    if isinstance(state, dict):
+    if isinstance(state, Mapping):
         return {"dict": {key: _taken_apart(value, f"{where}.{key}", tensors) for key, value in state.items()}}
     if isinstance(state, tuple | list):
         items = [_taken_apart(item, f"{where}.{at}", tensors) for at, item in enumerate(state)]

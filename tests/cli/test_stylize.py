@@ -239,7 +239,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
-    "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 --solver adam --network vgg19 "
+    "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 "
+    "--solver adam --network vgg19 "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
 

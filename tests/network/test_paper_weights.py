@@ -8,6 +8,7 @@ import pytest
 import reference
 import torch
 
+from impasto.errors import WeightsError
 from impasto.facade import objective_of
 from impasto.images.files import read
 from impasto.network.registry import load_network
@@ -50,6 +51,11 @@ def test_losses_and_gradient_on_the_real_network_equal_an_independent_implementa
     for name, value in terms.items():
         assert value == pytest.approx(expected[name], rel=1e-4), name
     assert np.linalg.norm(gradient.numpy() - by_hand) < 1e-3 * np.linalg.norm(by_hand)
+
+
+def test_caffes_weights_are_not_torchvisions():
+    with pytest.raises(WeightsError, match=r"Caffe's do.* --network vgg19"):
+        load_network("vgg19-torchvision", weights=Path(str(FILE)))
 
 
 def test_lite_sees_what_vgg19_sees(vgg19):

@@ -23,11 +23,13 @@ class Command(TyperCommand):
     """A command whose help lists what may be named: ``{solvers}`` in a text stands for what that registry has."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        listed = names()
-        for parameter in self.params:
-            if text := getattr(parameter, "help", None):
-                parameter.help = text.format_map(listed)  # type: ignore[attr-defined]
+        parameters: list[Any] = [parameter for parameter in self.params if getattr(parameter, "help", None)]
+        texts, listed = [parameter.help for parameter in parameters], names()
+        for parameter in parameters:
+            parameter.help = parameter.help.format_map(listed)
         super().format_help(ctx, formatter)
+        for parameter, text in zip(parameters, texts, strict=True):
+            parameter.help = text
 
 
 def names() -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""Terms add up: a picture looked at place by place has the value and the gradient that it has as a whole."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+from nets import tiny_network
+
+from impasto.features import Place
+from impasto.objective import TotalLoss, content_targets, style_targets
+from impasto.style import STYLE_LOSSES
+from impasto.terms import Content, Style, Term, Variation
+
+STRIDE = 16
+"""px, of the deepest layer; of conv3_1 it would be 4."""
+
+
+def picture(height: int, width: int, seed: int) -> torch.Tensor:
+    return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def cut(length: int, parts: int) -> Iterator[slice]:
+    """``length`` in so many parts, each beginning on a multiple of the stride; the last has what is left."""
+    ends = [length // parts // STRIDE * STRIDE * part for part in range(parts)] + [length]
+    return (slice(*ends) for ends in pairwise(ends))
+
+
+def with_margin(counted: slice, length: int, margin: int) -> slice:
+    return slice(max(counted.start - margin, 0), min(counted.stop + margin, length))
+
+
+def places(height: int, width: int, rows: int, columns: int, margin: int) -> list[Place]:
+    return [
+        Place(height, width, y, x, with_margin(y, height, margin), with_margin(x, width, margin))
+        for y in cut(height, rows)
+        for x in cut(width, columns)
+    ]
+
+
+def every_term(network, height: int, width: int, content: dict[str, float], style: dict[str, float]) -> list[Term]:
+    p, a = picture(height, width, 1), picture(96, 64, 2)
+    terms: list[Term] = [Content(content_targets(network, p, content), content, 2.0), Variation(0.7)]
+    for name, of in STYLE_LOSSES.items():
+        terms.append(Style(of, style_targets(network, a, style, of), style, 300.0, name))
+    return terms
+
+
+def compare(network, terms: list[Term], x: torch.Tensor, parts: list[Place]) -> None:
+    assert sum(place.pixels for place in parts) == x.shape[2] * x.shape[3]
+    whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
+    values, found = TotalLoss(network, terms, parts).value_and_gradient(x)
+    assert set(values) == {"content", "tv", *STYLE_LOSSES}
+    for name, value in whole.items():
+        assert values[name] == pytest.approx(value, rel=1e-10), name
+    torch.testing.assert_close(found, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+
+
+SHALLOW = {"conv1_1": 0.5, "conv2_1": 0.3, "conv3_1": 0.2, "pool1": 0.1}
+DEEP = {"conv1_1": 0.5, "conv3_1": 0.2, "conv5_1": 0.3, "pool4": 0.1}
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (61, 75), (80, 33)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize("factored", [False, True])
+def test_places_add_up(height, width, rows, columns, factored):
+    network = tiny_network(factored=factored).double()
+    terms = every_term(network, height, width, {"conv2_2": 0.5, "conv3_1": 1.0}, SHALLOW)
+    compare(network, terms, picture(height, width, 0), places(height, width, rows, columns, margin=16))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_places_add_up_in_all_layers_of_the_paper(pooling):
+    network = tiny_network(pooling=pooling).double()
+    height, width = 215, 305  # both odd, and a last place that is no multiple of the stride
+    terms = every_term(network, height, width, {"conv4_2": 1.0}, DEEP)
+    compare(network, terms, picture(height, width, 0), places(height, width, 2, 3, margin=96))
+
+
+def test_a_margin_that_is_too_small_would_show():
+    network = tiny_network().double()
+    terms = every_term(network, 64, 96, {"conv3_1": 1.0}, SHALLOW)
+    with pytest.raises(AssertionError):
+        compare(network, terms, picture(64, 96, 0), places(64, 96, 1, 2, margin=0))
+
+
+def test_one_place_of_all_is_the_whole():
+    network = tiny_network().double()
+    terms = every_term(network, 48, 40, {"conv3_1": 1.0}, SHALLOW)
+    compare(network, terms, picture(48, 40, 0), [Place.whole(48, 40)])
