@@ -125,3 +125,25 @@ def test_the_photograph_itself_has_no_content_loss_and_the_painting_no_style_los
     target = objective(network, p, a)
     assert target.value_and_gradient(p)[0]["content"] == 0
     assert target.value_and_gradient(a)[0]["style"] == pytest.approx(0, abs=1e-9)
+
+
+class Means:
+    """A style loss whose gradient is one number for all positions of a filter."""
+
+    def statistic(self, F):
+        return F.sum, F.positions
+
+    def loss(self, x, a):
+        return (x[0] / x[1] - a[0] / a[1]).square().sum()
+
+
+@pytest.mark.parametrize("of", [Means(), *STYLE_LOSSES.values()])
+def test_with_any_style_loss_the_gradient_equals_finite_differences(of):
+    network = tiny_network().double()
+    x, p, a = picture(20, 18, 3), picture(20, 18, 4), picture(32, 32, 5)
+    content = Content(content_targets(network, p, CONTENT), CONTENT, 2.0)
+    target = TotalLoss(network, [content, Style(of, style_targets(network, a, STYLE, of), STYLE, 300.0)])
+    _, gradient = target.value_and_gradient(x)
+    direction = picture(20, 18, 10) - 0.5
+    ahead, behind = (sum(target.value_and_gradient(x + s * 1e-6 * direction)[0].values()) for s in (1, -1))
+    assert float((gradient * direction).sum()) == pytest.approx((ahead - behind) / 2e-6, rel=1e-5)

@@ -33,11 +33,14 @@ Picture = str | PathLike[str] | Tensor
 def stylize(content: Picture, style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, step by step.
 
-    Options are the fields of ``Settings`` and ``strength``, by name or as ``settings``. Step 0 is the start; each step
-    holds the picture so far. Pictures are read and the network is loaded at the call, so that whatever is wrong shows
-    at once.
+    Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
+    ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
+    in [0, 1], on the device of the run. Pictures are read and the network is loaded at the call, so that whatever is
+    wrong shows at once.
 
-    Raises UsageError, InputError, LimitError and WeightsError at the call; DivergedError and LimitError on the way.
+    Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
+    LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
+    LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
     return _begin(settings if settings and not options else validated(settings, **options), content, style)
 
@@ -45,7 +48,7 @@ def stylize(content: Picture, style: Picture, settings: Settings | None = None, 
 def paint(
     content: Picture, style: Picture, settings: Settings | None = None, **options: Any
 ) -> Float[Tensor, "1 3 h w"]:
-    """The picture of ``stylize``, on the CPU: that of the best step."""
+    """The picture of ``stylize``, of its best step: ``(1, 3, h, w)`` in [0, 1], on the CPU. Raises what it does."""
     return max(stylize(content, style, settings, **options), key=lambda step: step.merit).image.cpu()
 
 
@@ -85,6 +88,14 @@ def _begin(
     settings: Settings, content: Picture | None = None, style: Picture | None = None, canvas: Canvas | None = None
 ) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of the pictures given."""
+    with memory():
+        return _steps(*_prepared(settings, content, style, canvas))
+
+
+def _prepared(
+    settings: Settings, content: Picture | None, style: Picture | None, canvas: Canvas | None
+) -> tuple[ObjectivesAt, Tensor, Settings]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings."""
     device = device_of(settings.device)
     sources = {"content": content, "style": style}
     pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
@@ -99,7 +110,7 @@ def _begin(
         for precision in precisions:
             yield objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
 
-    return _steps(objectives_at, start, settings)
+    return objectives_at, start, settings
 
 
 def network_of(
@@ -150,7 +161,8 @@ def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
 
 
 def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
-    """The picture at the size of the run: its long side is ``settings.size``."""
+    """The picture at the size of the run: its long side is ``settings.size`` px. Raises UsageError for a tensor that is
+    no image, InputError for what cannot be read or is too narrow, LimitError for more than ``max_pixels``."""
     if not isinstance(source, Tensor):
         return read(source, size=settings.size, max_pixels=settings.max_pixels)
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():
@@ -163,7 +175,7 @@ def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
 
 def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
     """Where the solver starts, as large as ``canvas``: a start by its name, or a file, stretched to fit. Raises
-    UsageError for a start from a picture that this run does not have."""
+    UsageError for a start from a picture that this run does not have, InputError for a file that cannot be read."""
     if settings.init in STARTS:
         return start_from(settings.init, pictures, canvas, settings.seed)
     return resized(picture(settings.init, settings), *canvas)

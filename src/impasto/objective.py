@@ -94,12 +94,12 @@ class Sight:
         }
 
     def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
-        """That of the loss with respect to the place's pixels, from D, which is that with respect to the sums. Uses up D
+        """That of the loss with respect to the place's pixels, from D, that with respect to the sums. Uses up both D
         and what was seen."""
         heads = heads_of(self.activations)
         for layer in [layer for layer in self.activations if layer not in heads]:
             self.activations.pop(layer).register_hook(  # type: ignore[no-untyped-call]
-                lambda deeper, layer=layer: self.own_gradient(layer, D).add_(deeper)
+                lambda deeper, layer=layer: together(self.own_gradient(layer, D), deeper)
             )
         gradient = None
         if heads:
@@ -120,6 +120,11 @@ class Sight:
             return torch.zeros_like(seen)
         gradient: Tensor = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
         return gradient
+
+
+def together(own: Tensor, deeper: Tensor) -> Tensor:
+    """Their sum, in the place of the first, unless that is one number for many positions."""
+    return own + deeper if 0 in own.stride() else own.add_(deeper)
 
 
 def heads_of(activations: Mapping[str, Tensor]) -> list[str]:

@@ -83,7 +83,9 @@ Named = PlainSerializer(name_of, when_used="json")
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
-    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``.
+    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``. The paper's own are
+    ``content_layers``, ``style_layers``, ``style_loss`` and ``pooling``. Raises pydantic's ValidationError, a
+    ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -88,10 +88,11 @@ NETWORKS: dict[str, Source] = {
 
 
 def load_network(name: str = "lite", *, weights: Path | None = None, pooling: str = "average") -> VGG:
-    """The normalised network ``name``, from the file ``weights`` instead of its own where that is given.
+    """The network ``name``, from the file ``weights`` instead of its own where that is given, on the CPU in float32.
 
-    Fetches what is not in the cache. Raises WeightsError where the weights cannot be had or are not sound, UsageError
-    for an unknown name.
+    Normalised as the paper has it: every filter's mean activation is 1. Called with an image ``(1, 3, h, w)`` in [0, 1]
+    and names of layers it gives their activations ``{layer: (1, N_l, h_l, w_l)}``. Fetches what is not in the cache.
+    Raises WeightsError where the weights cannot be had or are not sound, UsageError for an unknown name.
     """
     source = source_of(name)
     if weights is None:
