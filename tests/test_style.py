@@ -25,7 +25,11 @@ def features(x: np.ndarray, readout: np.ndarray | None = None) -> Features:
 
 def distance(name: str, x: np.ndarray, a: np.ndarray, readout: np.ndarray | None = None) -> float:
     of = STYLE_LOSSES[name]
-    return float(of.loss(of.statistic(features(x, readout)), of.statistic(features(a, readout))))
+    return float(of.loss(of.statistic(features(x, readout)), target(of, features(a, readout))))
+
+
+def target(of: Distance, F: Features) -> object:
+    return of.target(of.statistic(F))
 
 
 def gram(F: np.ndarray, A: np.ndarray) -> float:
@@ -76,7 +80,7 @@ def test_readouts_give_what_the_features_they_make_give(name):
 @pytest.mark.parametrize("seed", range(3))
 def test_its_gradient_equals_finite_differences(name, seed):
     of = STYLE_LOSSES[name]
-    a = of.statistic(features(activation(10 + seed)))
+    a = target(of, features(activation(10 + seed)))
     x = torch.tensor(activation(seed), requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: of.loss(of.statistic(Features(x[None])), a), x)
 
@@ -95,7 +99,7 @@ def test_it_is_0_for_the_same_manner_elsewhere_or_in_a_larger_picture(name, seed
 def test_a_flat_picture_has_a_finite_gradient(name, value):
     of = STYLE_LOSSES[name]
     x = torch.full((1, N, HEIGHT, WIDTH), value, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(of.loss(of.statistic(Features(x)), of.statistic(features(activation(1)))), x)
+    (gradient,) = torch.autograd.grad(of.loss(of.statistic(Features(x)), target(of, features(activation(1)))), x)
     assert gradient.isfinite().all()
     assert gradient.any() or value == 0
 
@@ -106,8 +110,8 @@ def test_in_bfloat16_it_keeps_two_digits(name):
     of, rng = STYLE_LOSSES[name], np.random.default_rng(1)
     mix = rng.normal(size=(48, 48)) / 7
     x, a = (np.maximum(np.einsum("mn,nhw->mhw", mix, rng.normal(s, 1, (48, 40, 40))), 0) for s in (0.5, 0.8))
-    rounded = [of.statistic(Features(torch.tensor(y)[None].bfloat16())) for y in (x, a)]
-    assert float(of.loss(*rounded)) == pytest.approx(distance(name, x, a), rel=0.05)
+    rounded, painted = (Features(torch.tensor(y)[None].bfloat16()) for y in (x, a))
+    assert float(of.loss(of.statistic(rounded), target(of, painted))) == pytest.approx(distance(name, x, a), rel=0.05)
 
 
 @given(st.integers(0, 2**32 - 2))
@@ -127,3 +131,14 @@ def test_a_function_and_an_entry_make_a_style_loss(monkeypatch):
     monkeypatch.setitem(STYLE_LOSSES, "means", Distance(means, both_moments))
     x, a = activation(1), activation(2)
     assert distance("means", x, a) == pytest.approx(((x - a).mean(axis=(1, 2)) ** 2).mean())
+
+
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_fewer_positions_than_filters_do_no_harm(name):
+    """A small picture: its covariance has no full rank, and rounding makes some eigenvalues negative."""
+    of, rng = STYLE_LOSSES[name], np.random.default_rng(3)
+    mix = 5 * rng.normal(size=(96, 12))
+    x, a = (torch.tensor(np.maximum(np.einsum("mn,nhw->mhw", mix, rng.normal(size=(12, 4, 4))), 0)) for _ in "xa")
+    x = x[None].float().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(of.loss(of.statistic(Features(x)), target(of, Features(a[None].float()))), x)
+    assert gradient.isfinite().all()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from impasto.features import Features, Place
 from impasto.network.protocol import Network
-from impasto.style import StyleLoss, Sums
+from impasto.style import StyleLoss, Sums, as_it_is
 from impasto.tensors import Numbers, wide
 from impasto.terms import PIXELS, Term
 
@@ -173,9 +173,10 @@ def content_targets(
 @torch.no_grad()
 def style_targets(
     network: Network, painting: Float[Tensor, "1 3 h w"], layers: Collection[str], style_loss: StyleLoss
-) -> dict[str, Sums]:
-    """A: the painting's statistics."""
-    return {layer: style_loss.statistic(F) for layer, F in seen(network, painting, layers)}
+) -> dict[str, Any]:
+    """A: the painting's statistics, or what the style loss makes of them."""
+    target = getattr(style_loss, "target", as_it_is)
+    return {layer: target(style_loss.statistic(F)) for layer, F in seen(network, painting, layers)}
 
 
 def seen(network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> list[tuple[str, Features]]:

@@ -33,12 +33,19 @@ class StyleLoss(Protocol):
         ...
 
 
+def as_it_is(a: Any) -> Any:
+    """The painting's sums, for a loss that wants nothing else of it."""
+    return a
+
+
 @dataclass(frozen=True)
 class Distance:
-    """The style loss that two functions make."""
+    """The style loss that functions make: of the picture's sums and the painting's, or what ``target`` makes of these,
+    once and for all."""
 
     loss: Callable[[Any, Any], Tensor]
     statistic: Callable[[Features], Sums]
+    target: Callable[[Any], Any] = as_it_is
 
 
 class SecondMoment(NamedTuple):
@@ -91,22 +98,48 @@ def moments(x: Moments, a: Moments, epsilon: float = 1e-6) -> Float[Tensor, ""]:
     return mean_square(x.mean - a.mean) + mean_square(sigma - sigma_a)
 
 
-def gaussian(x: Moments, a: Moments, epsilon: float = 1e-4) -> Float[Tensor, ""]:
+RIDGE = 1e-4
+"""On the diagonal of covariances, as in style-transfer-pytorch: activations are about 1."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal distribution of features: mean μ ``(N,)``, covariance C ``(N, N)`` and its factor L, C = L Lᵀ."""
+
+    mean: Tensor
+    covariance: Tensor
+    factor: Tensor
+
+
+def normal(a: Moments) -> Normal:
+    """The distribution that has these moments, in float64: small eigenvalues are differences of large numbers, and what
+    rounding has made negative is the ridge."""
+    import torch
+
+    values, vectors = torch.linalg.eigh(ridged(a.covariance))
+    C = (vectors * values.clamp_min(RIDGE)) @ vectors.T
+    return Normal(a.mean, C, torch.linalg.cholesky((C + C.T) / 2))
+
+
+def ridged(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
+    """C with ``RIDGE`` on its diagonal, in float64."""
+    import torch
+
+    return C.double() + RIDGE * torch.eye(len(C), dtype=torch.float64, device=C.device)
+
+
+def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     """W₂² / N = (‖μ − μ_a‖² + tr C + tr C_a − 2 tr (C_a^½ C C_a^½)^½) / N.
 
     The squared 2-Wasserstein distance of the normal distributions with these means and covariances (Olkin and
-    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982), over N; both
-    covariances have 1e-4 on the diagonal, as in style-transfer-pytorch. With C_a = L Lᵀ the last trace is the sum of
-    the roots of the eigenvalues of Lᵀ C L. In float64: small eigenvalues are differences of large numbers.
+    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982), over N. With
+    C_a = L Lᵀ the last trace is the sum of the roots of the eigenvalues of Lᵀ C L.
     """
     import torch
 
-    C, C_a = (of.covariance.double() for of in (x, a))
-    ridge = epsilon * torch.eye(len(C), dtype=C.dtype, device=C.device)
-    L = torch.linalg.cholesky(C_a + ridge)
-    roots = torch.linalg.eigvalsh(L.T @ (C + ridge) @ L).clamp_min(0).sqrt()
-    spread = C.trace() + C_a.trace() + 2 * epsilon * len(C) - 2 * roots.sum()
-    distance: Tensor = (x.mean - a.mean).square().sum() + spread
+    C = ridged(x.covariance)
+    roots = torch.linalg.eigvalsh(a.factor.T @ C @ a.factor).clamp_min(RIDGE**2).sqrt()
+    distance: Tensor = (x.mean - a.mean).square().sum() + C.trace() + a.covariance.trace() - 2 * roots.sum()
     return distance / len(C)
 
 
@@ -119,6 +152,6 @@ def mean_square(x: Float[Tensor, " N"]) -> Float[Tensor, ""]:
 STYLE_LOSSES: dict[str, StyleLoss] = {
     "gram": Distance(gram, second_moment),
     "moments": Distance(moments, both_moments),
-    "gaussian": Distance(gaussian, both_moments),
+    "gaussian": Distance(gaussian, both_moments, target=normal),
 }
 """By the name that ``--style-loss`` takes."""

@@ -71,11 +71,11 @@ class Content:
 class Style:
     """β Σ_l w_l E_l (equation 5), with E_l of equation 4 or another style loss.
 
-    ``targets`` are the painting's sums in each layer.
+    ``targets`` are the painting's sums in each layer, or what the style loss makes of them.
     """
 
     of: StyleLoss
-    targets: Mapping[str, Sums]
+    targets: Mapping[str, Any]
     layers: Mapping[str, float]
     weight: float
     name: str = "style"
