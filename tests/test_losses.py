@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from impasto.gradients import FirstAndSecondMoment
 from impasto.losses import content_loss, gram, style_loss, total_variation
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
@@ -71,6 +72,15 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(lambda F: content_loss(F, P), F)
     assert torch.autograd.gradcheck(lambda F: style_loss(gram(F), gram(P), 7, 7), F)
     assert torch.autograd.gradcheck(total_variation, x)
+
+
+def test_moments_and_their_gradient_are_those_of_autograd():
+    rng = np.random.default_rng(5)
+    F = torch.tensor(rng.normal(size=(4, 9)), requires_grad=True)
+    total, G = FirstAndSecondMoment.apply(F)
+    torch.testing.assert_close(total, F.sum(dim=1))
+    torch.testing.assert_close(G, F @ F.T)
+    assert torch.autograd.gradcheck(FirstAndSecondMoment.apply, F)
 
 
 def test_the_style_gradient_is_equation_6():

@@ -103,9 +103,18 @@ class Features:
         return precise(self.V if self.readout is None else self.readout @ self.V)
 
     @cached_property
+    def moments(self) -> tuple[Float[Tensor, " N"], Float[Tensor, "N N"]]:
+        """``sum`` and ``gram``, for less than each costs on its own."""
+        from impasto.gradients import FirstAndSecondMoment
+
+        total, G = FirstAndSecondMoment.apply(self.V)  # type: ignore[no-untyped-call]
+        R = self.readout
+        return total if R is None else precise(R) @ total, read_twice(precise(G), R)
+
+    @cached_property
     def sum(self) -> Float[Tensor, " N"]:
         """Σ_k F_ik, in float32 at least."""
-        total = precise(self.V).sum(dim=1)
+        total = self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
         return total if self.readout is None else precise(self.readout) @ total
 
     @cached_property
@@ -122,7 +131,11 @@ class Features:
 
 def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:
     """The Gram matrix of the features R V, as R (V Vᵀ) Rᵀ; without R, that of V."""
-    G = precise(gram(V))
+    return read_twice(precise(gram(V)), R)
+
+
+def read_twice(G: Float[Tensor, "N N"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:
+    """R G Rᵀ."""
     return G if R is None else precise(R) @ G @ precise(R).T
 
 

@@ -19,3 +19,19 @@ class Gram(torch.autograd.Function):
         (D,), (F,) = gradients, ctx.saved_tensors
         gradient: Tensor = (F.T @ (D + D.T)).T  # in the layout of F
         return gradient
+
+
+class FirstAndSecondMoment(torch.autograd.Function):
+    """Σ_k F_k and F Fᵀ. Their gradients, d + (D + Dᵀ) F_k at each position k, are one product with an offset."""
+
+    @staticmethod
+    def forward(ctx: Any, F: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(F)
+        total = F.sum(dim=1, dtype=torch.float32 if F.itemsize < 4 else F.dtype)
+        return total, F @ F.T
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (d, D), (F,) = gradients, ctx.saved_tensors
+        gradient: Tensor = torch.addmm(d.to(F.dtype), F.T, D + D.T).T  # in the layout of F
+        return gradient

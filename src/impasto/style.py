@@ -80,7 +80,7 @@ def second_moment(F: Features) -> SecondMoment:
 
 def both_moments(F: Features) -> Moments:
     """What a normal distribution is known by."""
-    return Moments(F.precise.sum, F.precise.gram, F.positions)
+    return Moments(*F.moments, F.positions)
 
 
 def gram(x: SecondMoment, a: SecondMoment) -> Float[Tensor, ""]:
@@ -101,45 +101,60 @@ def moments(x: Moments, a: Moments, epsilon: float = 1e-6) -> Float[Tensor, ""]:
 RIDGE = 1e-4
 """On the diagonal of covariances, as in style-transfer-pytorch: activations are about 1."""
 
+RANK = 128
+"""Of a covariance, the directions in which a normal distribution is compared; what is left is compared as a whole."""
+
 
 @dataclass(frozen=True)
 class Normal:
-    """A normal distribution of features: mean μ ``(N,)``, covariance C ``(N, N)`` and its factor L, C = L Lᵀ."""
+    """A painting's normal distribution of features: mean μ_a ``(N,)``, the ``variances`` λ ``(r,)`` of its principal
+    ``directions`` U ``(N, r)``, and the variance in all others together, ``rest``."""
 
     mean: Tensor
-    covariance: Tensor
-    factor: Tensor
+    directions: Tensor
+    variances: Tensor
+    rest: float
 
 
 def normal(a: Moments) -> Normal:
-    """The distribution that has these moments, in float64: small eigenvalues are differences of large numbers, and what
-    rounding has made negative is the ridge."""
+    """The distribution that has these moments: eigenvectors and eigenvalues of its covariance."""
     import torch
 
-    values, vectors = torch.linalg.eigh(ridged(a.covariance))
-    C = (vectors * values.clamp_min(RIDGE)) @ vectors.T
-    return Normal(a.mean, C, torch.linalg.cholesky((C + C.T) / 2))
+    values, vectors = torch.linalg.eigh(ridged(a.covariance.double()))
+    rank = max(1, min(RANK, int((values > 2 * RIDGE).sum())))
+    U, variances = vectors[:, -rank:], values[-rank:].clamp_min(RIDGE)
+    rest = float(values[:-rank].clamp_min(RIDGE).sum())
+    return Normal(a.mean, U.to(a.mean.dtype), variances.to(a.mean.dtype), rest)
 
 
 def ridged(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
-    """C with ``RIDGE`` on its diagonal, in float64."""
+    """C with ``RIDGE`` on its diagonal."""
     import torch
 
-    return C.double() + RIDGE * torch.eye(len(C), dtype=torch.float64, device=C.device)
+    return C + RIDGE * torch.eye(len(C), dtype=C.dtype, device=C.device)
 
 
 def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     """W₂² / N = (‖μ − μ_a‖² + tr C + tr C_a − 2 tr (C_a^½ C C_a^½)^½) / N.
 
     The squared 2-Wasserstein distance of the normal distributions with these means and covariances (Olkin and
-    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982), over N. With
-    C_a = L Lᵀ the last trace is the sum of the roots of the eigenvalues of Lᵀ C L.
+    Pukelsheim, *The distance between two random vectors with given dispersion matrices*, 1982), over N. In C_a's
+    eigenvectors its root is λ^½, and the last trace is the sum of the roots of the eigenvalues of λ^½ Uᵀ C U λ^½.
+
+    Only C_a's principal directions are compared so, ``RANK`` at most and none in which the painting is the same
+    everywhere; what C and C_a have beyond them, t and t_a, counts as (√t − √t_a)², as if it were the same in all
+    directions. That makes small matrices of large ones: roots of 512 x 512 take longer than all else in a small
+    picture.
     """
     import torch
 
     C = ridged(x.covariance)
-    roots = torch.linalg.eigvalsh(a.factor.T @ C @ a.factor).clamp_min(RIDGE**2).sqrt()
-    distance: Tensor = (x.mean - a.mean).square().sum() + C.trace() + a.covariance.trace() - 2 * roots.sum()
+    projected = a.directions.T @ C @ a.directions
+    scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
+    roots = torch.linalg.eigvalsh(scaled.double()).clamp_min(RIDGE**2).sqrt().sum()
+    rest = (C.trace() - projected.trace()).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
+    spread = projected.trace() + a.variances.sum() - 2 * roots
+    distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()
     return distance / len(C)
 
 
