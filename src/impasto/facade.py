@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from os import PathLike
 from typing import Any
@@ -25,6 +26,10 @@ from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from
 from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.terms import Content, Style, Term, Variation
+from impasto.views import Through, smooth_chroma
+
+TYPICAL_STYLE_LOSS, LEAST_STYLE_LOSS = 2.0, 0.02
+"""Of a photograph, by the default settings; and where it counts as none."""
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
@@ -58,7 +63,7 @@ def reconstruct_content(content: Picture, settings: Settings | None = None, **op
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin(validated(settings or Settings(init="noise", scales=1), **options), content=content)
+    return _begin(from_noise(settings, options, scales=1), content=content)
 
 
 def reconstruct_style(style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -67,7 +72,7 @@ def reconstruct_style(style: Picture, settings: Settings | None = None, **option
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin(validated(settings or Settings(init="noise", scales=1), **options), style=style)
+    return _begin(from_noise(settings, options, scales=1), style=style)
 
 
 def texture(
@@ -81,7 +86,12 @@ def texture(
     """
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
-    return _begin(validated(settings or Settings(init="noise"), **options), style=style, canvas=(height, width))
+    return _begin(from_noise(settings, options), style=style, canvas=(height, width))
+
+
+def from_noise(settings: Settings | None, options: Mapping[str, Any], **defaults: Any) -> Settings:
+    """``settings`` with these options changed; without settings, the paper's from white noise and ``defaults``."""
+    return validated(settings or validated(preset="paper", init="noise", **defaults), **options)
 
 
 def _begin(
@@ -106,11 +116,17 @@ def _prepared(
     start = first_picture(settings, pictures, (height, width)).to(device)
 
     def objectives_at(factor: float) -> Iterator[Objective]:
-        small = {role: scaled(picture, factor) for role, picture in pictures.items()}
+        small = {role: at_size(picture, settings.size * factor) for role, picture in pictures.items()}
         for precision in precisions:
-            yield objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
+            objective = objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
+            yield Through(objective, smooth_chroma) if settings.smooth_chroma else objective
 
     return objectives_at, start, settings
+
+
+def at_size(picture: Float[Tensor, "1 3 h w"], size: float) -> Float[Tensor, "1 3 h2 w2"]:
+    """``picture`` with a long side of ``size`` px, or as it is where it has no more."""
+    return scaled(picture, min(1.0, size / max(picture.shape[2:])))
 
 
 def network_of(
@@ -121,9 +137,11 @@ def network_of(
     if settings.weights is not None and not isinstance(network, str):
         raise UsageError("weights are for a network that is named; a network of your own has its own")
     if isinstance(network, str):
-        network = load_network(network, weights=settings.weights, pooling=settings.pooling)
+        network = load_network(network, weights=settings.weights, pooling=settings.pooling, edges=settings.edges)
     elif isinstance(network, nn.Module):
         network = deepcopy(network).requires_grad_(False).eval()
+        if isinstance(network, VGG):
+            network.edges = settings.edges
     if isinstance(network, nn.Module):
         network = network.to(device, precision)
     assert isinstance(network, Network)
@@ -145,12 +163,24 @@ def objective_of(
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
     if painting is not None and settings.style_weight:
-        for of, weight in style_losses_of(settings).items():
-            A = style_targets(network, painting, settings.style_layers, of)
-            terms.append(Style(of, A, settings.style_layers, settings.style_weight * weight))
+        terms += style_terms(settings, network, painting, photograph if settings.relative else None)
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
     return TotalLoss(network, terms)
+
+
+def style_terms(
+    settings: Settings, network: Network, painting: Tensor, photograph: Tensor | None = None
+) -> list[Style]:
+    """One for each style loss. With a photograph, β is for one whose own style loss is ``TYPICAL_STYLE_LOSS``: style
+    losses of paintings differ a thousandfold (Cheng et al., arXiv 2104.10064), and one strength is to be one."""
+    terms = []
+    for of, weight in style_losses_of(settings).items():
+        A = style_targets(network, painting, settings.style_layers, of)
+        terms.append(Style(of, A, settings.style_layers, weight))
+    own = TYPICAL_STYLE_LOSS if photograph is None else TotalLoss(network, terms).value(photograph)
+    beta = settings.style_weight * TYPICAL_STYLE_LOSS / max(own, LEAST_STYLE_LOSS)
+    return [replace(term, weight=beta * term.weight) for term in terms]
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
@@ -227,4 +257,5 @@ def memory() -> Iterator[None]:
 
 def _steps(objectives_at: ObjectivesAt, start: Tensor, settings: Settings) -> Iterator[Step]:
     with memory():
-        yield from coarse_to_fine(objectives_at, start, settings)
+        for step in coarse_to_fine(objectives_at, start, settings):
+            yield replace(step, image=smooth_chroma(step.image)) if settings.smooth_chroma else step

@@ -18,16 +18,33 @@ from impasto.solver import SOLVERS, Solver
 from impasto.style import STYLE_LOSSES, StyleLoss
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
-STYLE_LAYERS = {"conv1_1": 0.2, "conv2_1": 0.2, "conv3_1": 0.2, "conv4_1": 0.2, "conv5_1": 0.2}
-STYLE_LOSS = {"gram": 1.0}
-STYLE_WEIGHT = 1e8
+STYLE_LAYERS = {"conv1_1": 0.75, "conv2_1": 0.19, "conv3_1": 0.047, "conv4_1": 0.012, "conv5_1": 0.003}
+"""Falling to a quarter from one to the next: what is deep in the network puts its own forms into flat places."""
+
+STYLE_LOSS = {"gaussian": 1.0}
+STYLE_WEIGHT = 3e7
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "style_loss": {"gram": 1.0},
+        "style_layers": dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2),
+        "style_weight": 1e8,
+        "relative": False,
+        "edges": "black",
+        "smooth_chroma": False,
+        "steps": 150,
+        "coarse_steps": 0.25,
+        "scales": 3,
+    },
+}
+"""Settings that go together, by the name that ``--preset`` takes. The paper's: its losses, its weights, its network."""
+
 COARSEST = 96
 """The least long side, in px, at which a picture is begun."""
 
 ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 """With ``steps="auto"``, the solver ends when ten steps lower the loss by less than this part of it."""
 
-MOST_STEPS, MOST_COARSE_STEPS = 1000, 40
+MOST_STEPS, MOST_COARSE_STEPS = 1000, 150
 """With ``steps="auto"``, at most: at the full size, and at each of the smaller ones."""
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -83,8 +100,8 @@ Named = PlainSerializer(name_of, when_used="json")
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
-    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``. The paper's own are
-    ``content_layers``, ``style_layers``, ``style_loss`` and ``pooling``. Raises pydantic's ValidationError, a
+    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``. ``preset`` names an entry of
+    ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's ValidationError, a
     ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
     """
 
@@ -92,16 +109,21 @@ class Settings(BaseModel):
 
     size: Annotated[int, Field(ge=16)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
-    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 150
+    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 70
     """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
+    coarse_steps: Annotated[float, Field(ge=0, le=100)] = 1.5
+    """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
     quality: Literal["draft", "normal", "fine"] = "normal"
     """When "auto" ends: see ``ENOUGH``. Given without ``steps``, it means "auto"."""
-    scales: Annotated[int, Field(ge=1, le=16)] = 3
-    """How many sizes the picture is painted at, each twice the one before; sizes below ``COARSEST`` are left out."""
+    scales: Annotated[int, Field(ge=1, le=16)] = 16
+    """How many sizes the picture is painted at, at most: each is half the next, and none is below ``COARSEST``."""
     content_weight: Weight = 1.0
     """α."""
     style_weight: Weight = STYLE_WEIGHT
     """β."""
+    relative: bool = True
+    """Whether β is adapted to the pair, so that one strength means one thing: see ``facade.style_terms``. Off where
+    ``style_weight`` is given without saying so."""
     tv_weight: Weight = 0.0
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
@@ -109,6 +131,10 @@ class Settings(BaseModel):
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
     """Layer to w_l. The paper's: a fifth each."""
+    edges: Literal["repeated", "black"] = "repeated"
+    """What the network's convolutions see beyond the edges: what is there, or 0, as the paper's do."""
+    smooth_chroma: bool = True
+    """Whether colours are seen, and saved, without what alternates from pixel to pixel: see ``views``."""
     style_loss: Annotated[
         dict[Any, float], PlainValidator(_style_losses), PlainSerializer(_by_name, when_used="json")
     ] = Field(default=STYLE_LOSS, validate_default=True)
@@ -142,10 +168,10 @@ class Settings(BaseModel):
         return factor == 1 or self.size * factor >= COARSEST
 
     def steps_at(self, factor: float) -> int:
-        """Steps of the solver at one of ``factors``, at most: a quarter suffices where only large forms are decided."""
+        """Steps of the solver at one of ``factors``, at most."""
         if self.steps == "auto":
             return MOST_STEPS if factor == 1 else MOST_COARSE_STEPS
-        return self.steps if factor == 1 else self.steps // 4
+        return self.steps if factor == 1 else int(self.steps * self.coarse_steps)
 
     def settled(self, losses: Sequence[float]) -> bool:
         """Whether, after steps that gave these ``losses`` at one size, more would not show."""
@@ -168,36 +194,57 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _strength_is_a_style_weight(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "strength" in data:
-            data = dict(data)
+    def _style_weight_is_beta(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "style_weight" in data and "strength" not in data:
+            return {"relative": False, **data}
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strength_and_preset_are_others_in_short(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not {"strength", "preset"} & data.keys():
+            return data
+        data = dict(data)
+        preset = PRESETS.get(data.pop("preset")) if data.get("preset") is not None else {}
+        if preset is None:
+            raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected")
+        if "strength" in data:
             strength = data.pop("strength")
             if "style_weight" in data or "content_weight" in data:
                 raise ValueError("strength and style_weight or content_weight say the same thing twice; give one")
             try:
-                data["style_weight"] = style_weight_of(float(strength))
+                data["style_weight"] = style_weight_of(float(strength), preset.get("style_weight", STYLE_WEIGHT))
             except (TypeError, ValueError):
                 raise ValueError(f"strength goes from 0 to 1; {strength!r} does not") from None
-        return data
+            data.setdefault("relative", preset.get("relative", True))
+        if "quality" in data:
+            preset = {name: value for name, value in preset.items() if name != "steps"}
+        return {**preset, **data}
 
 
-def style_weight_of(strength: float) -> float:
-    """β for a strength from 0 (a hint of the painting) to 1 (nearly all painting); 0.5 is the default.
+def style_weight_of(strength: float, at_half: float = STYLE_WEIGHT) -> float:
+    """β for a strength from 0 (a hint of the painting) to 1 (nearly all painting); 0.5 is the default, ``at_half``.
 
     Logarithmic, since that is how the eye takes it: from 1/100 to 100 times the default.
     """
     if not 0 <= strength <= 1:
         raise ValueError("strength goes from 0 to 1")
-    return float(STYLE_WEIGHT * 10 ** (4 * (strength - 0.5)))
+    return float(at_half * 10 ** (4 * (strength - 0.5)))
+
+
+SAID_ANEW = {
+    "strength": ("style_weight", "content_weight", "relative"),
+    "style_weight": ("relative",),
+    "quality": ("steps",),
+}
+"""Settings that an option replaces along with its own."""
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
     """``base``, or the defaults, with these options changed. Raises UsageError, naming each option that is wrong."""
     before = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
-    if "strength" in options:  # says anew what these said
-        before = {name: value for name, value in before.items() if name not in ("style_weight", "content_weight")}
-    if "quality" in options:
-        before.pop("steps", None)
+    for replaced in (others for name, others in SAID_ANEW.items() if name in options):
+        before = {name: value for name, value in before.items() if name not in replaced}
     try:
         return Settings(**{**before, **options})
     except ValidationError as error:

@@ -47,7 +47,7 @@ def figures(
     A run that was stopped goes on with the pictures that are missing.
     """
     options = dict(locals())
-    settings = o.settings_of(options, scales=1)
+    settings = o.settings_of(options, preset="paper", scales=1)
     from impasto.figures import sheets
     from impasto.figures.paper import figures_named
     from impasto.images.decoding import decode

@@ -36,12 +36,14 @@ def names() -> dict[str, str]:
     """What the registries have, to be read."""
     from impasto.figures.paper import FIGURES
     from impasto.network.pooling import POOLINGS
+    from impasto.settings import PRESETS
     from impasto.solver import SOLVERS
     from impasto.starts import STARTS
     from impasto.style import STYLE_LOSSES
 
     return {
         "figures": ", ".join(FIGURES),
+        "presets": ", ".join(PRESETS),
         "poolings": ", ".join(POOLINGS),
         "solvers": ", ".join(SOLVERS),
         "style_losses": ", ".join(STYLE_LOSSES),
@@ -66,12 +68,12 @@ def out_option(default: str) -> Any:
     )
 
 
-def style_layers_option(name: str) -> Any:
+def style_layers_option(name: str, default: str) -> Any:
     return option(
         name,
         panel=LOSS,
         text="LAYER[=WEIGHT],… Equal shares if not said.",
-        default="conv1_1, conv2_1, conv3_1, conv4_1, conv5_1",
+        default=default,
     )
 
 
@@ -84,32 +86,68 @@ def init_option(starts: str, default: str) -> Any:
 
 
 Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
-StyleLoss = Annotated[
+Preset = Annotated[
+    str | None,
+    option("--preset", panel=LOSS, text="Settings that go together: {presets} (the paper's own losses and weights)."),
+]
+Edges = Annotated[
     str | None,
     option(
+        "--edges",
+        panel=NETWORK,
+        text="What the network sees beyond the edges: repeated, or black, as in the paper.",
+        default="repeated",
+    ),
+]
+SmoothChroma = Annotated[
+    bool | None,
+    option(
+        "--smooth-chroma/--no-smooth-chroma",
+        panel=LOSS,
+        text="Colours without what alternates from pixel to pixel.",
+        default="smooth-chroma",
+    ),
+]
+CoarseSteps = Annotated[
+    float | None,
+    option("--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", default="1.5"),
+]
+
+
+def style_loss_option(default: str) -> Any:
+    return option(
         "--style-loss",
         panel=LOSS,
         text="NAME[=WEIGHT],… of {style_losses}: how manners are compared. Weight 1 if not said.",
-        default="gram=1",
-    ),
-]
+        default=default,
+    )
+
+
+def steps_option(default: str) -> Any:
+    text = "Steps at the full size, or auto: until more would not show."
+    return option("--steps", panel=RUN, text=text, default=default)
+
+
+def scales_option(default: str) -> Any:
+    text = "Most sizes it is painted at, each twice the one before."
+    return option("--scales", panel=RUN, text=text, default=default)
+
+
+StyleLoss = Annotated[str | None, style_loss_option("gaussian=1")]
+PaperStyleLoss = Annotated[str | None, style_loss_option("gram=1")]
 TvWeight = Annotated[
     float | None,
     option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
 ]
 Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
-Steps = Annotated[
-    str | None,
-    option("--steps", panel=RUN, text="Steps at the full size, or auto: until more would not show.", default="150"),
-]
+Steps = Annotated[str | None, steps_option("70")]
+PaperSteps = Annotated[str | None, steps_option("150")]
 Quality = Annotated[
     str | None,
     option("--quality", panel=RUN, text="Instead of --steps: auto for a draft, normal or fine.", default="normal"),
 ]
-Scales = Annotated[
-    int | None,
-    option("--scales", panel=RUN, text="Sizes it is painted at, each twice the one before.", default="3"),
-]
+Scales = Annotated[int | None, scales_option("16")]
+PaperScales = Annotated[int | None, scales_option("3")]
 Solver = Annotated[str | None, option("--solver", panel=RUN, text="One of {solvers}.", default="lbfgs")]
 Network = Annotated[
     str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")
@@ -147,7 +185,9 @@ def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
     """Those that the options of a command ask for; what was not given keeps its default."""
     from impasto.settings import Settings, validated
 
-    given = {name: value for name, value in options.items() if name in {*Settings.model_fields, "strength"}} | changed
+    given = {
+        name: value for name, value in options.items() if name in {*Settings.model_fields, "strength", "preset"}
+    } | changed
     return validated(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -27,7 +27,7 @@ def content(
     tv_weight: o.TvWeight = None,
     init: Annotated[str | None, o.init_option("starts_of_content", "noise")] = None,
     seed: o.Seed = None,
-    steps: o.Steps = None,
+    steps: o.PaperSteps = None,
     quality: o.Quality = None,
     solver: o.Solver = None,
     network: o.Network = None,
@@ -44,7 +44,7 @@ def content(
     """Find PHOTOGRAPH again from the features of a layer alone: the paper's content reconstructions."""
     options = dict(locals())
     settings = o.settings_of(
-        options, init=init or "noise", scales=1, content_layers=o.layers("--layer", layer, share=False)
+        options, preset="paper", init=init or "noise", scales=1, content_layers=o.layers("--layer", layer, share=False)
     )
 
     def begin() -> o.Course:
@@ -59,14 +59,16 @@ def content(
 @app.command("style", cls=o.Command)
 def style(
     painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
+    layers: Annotated[
+        str | None, o.style_layers_option("--layers", "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1")
+    ] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
     size: o.Size = None,
-    style_loss: o.StyleLoss = None,
+    style_loss: o.PaperStyleLoss = None,
     tv_weight: o.TvWeight = None,
     init: Annotated[str | None, o.init_option("starts_of_style", "noise")] = None,
     seed: o.Seed = None,
-    steps: o.Steps = None,
+    steps: o.PaperSteps = None,
     quality: o.Quality = None,
     solver: o.Solver = None,
     network: o.Network = None,
@@ -84,6 +86,7 @@ def style(
     options = dict(locals())
     settings = o.settings_of(
         options,
+        preset="paper",
         init=init or "noise",
         scales=1,
         style_layers=o.layers("--layers", layers, share=True),
@@ -111,15 +114,17 @@ def texture(
             default="512",
         ),
     ] = None,
-    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
+    layers: Annotated[
+        str | None, o.style_layers_option("--layers", "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1")
+    ] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
-    style_loss: o.StyleLoss = None,
+    style_loss: o.PaperStyleLoss = None,
     tv_weight: o.TvWeight = None,
     init: Annotated[str | None, o.init_option("starts_of_style", "noise")] = None,
     seed: o.Seed = None,
-    steps: o.Steps = None,
+    steps: o.PaperSteps = None,
     quality: o.Quality = None,
-    scales: o.Scales = None,
+    scales: o.PaperScales = None,
     solver: o.Solver = None,
     network: o.Network = None,
     weights: o.Weights = None,
@@ -137,6 +142,7 @@ def texture(
     width, height = sides(size)
     settings = o.settings_of(
         options,
+        preset="paper",
         size=painting_size,
         init=init or "noise",
         style_layers=o.layers("--layers", layers, share=True),

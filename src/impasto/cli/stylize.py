@@ -23,21 +23,28 @@ def stylize(
         float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", default="1")
     ] = None,
     style_weight: Annotated[
-        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="1e8")
+        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="3e7")
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers")] = None,
-    style_layers: Annotated[str | None, o.style_layers_option("--style-layers")] = None,
+    style_layers: Annotated[
+        str | None,
+        o.style_layers_option("--style-layers", "conv1_1=0.75,conv2_1=0.19,conv3_1=0.047,conv4_1=0.012,conv5_1=0.003"),
+    ] = None,
     style_loss: o.StyleLoss = None,
+    preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
+    smooth_chroma: o.SmoothChroma = None,
     init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,
     quality: o.Quality = None,
+    coarse_steps: o.CoarseSteps = None,
     scales: o.Scales = None,
     solver: o.Solver = None,
     network: o.Network = None,
     weights: o.Weights = None,
     pooling: o.Pooling = None,
+    edges: o.Edges = None,
     device: o.Device = None,
     precision: o.Precision = None,
     max_pixels: o.MaxPixels = None,

@@ -41,11 +41,15 @@ class Link(nn.Module):
         """N."""
         return self.bias.shape[0]
 
-    def forward(self, x: Float[Tensor, "b before h w"], kept: bool = False) -> Float[Tensor, "b N h w"]:
-        """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open."""
+    def forward(
+        self, x: Float[Tensor, "b before h w"], kept: bool = False, repeated: bool = False
+    ) -> Float[Tensor, "b N h w"]:
+        """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open. ``repeated``: beyond
+        its edges x is what it is there, and not 0."""
+        factors = self.squeeze, self.weight, self.expand, self.bias
         if self.weight.requires_grad:
-            return rectified_convolution(x, self.squeeze, self.weight, self.expand, self.bias)
-        activation: Tensor = FrozenConvolution.apply(x, self.squeeze, self.weight, self.expand, self.bias, kept)  # type: ignore[no-untyped-call]
+            return rectified_convolution(x, *factors, repeated)
+        activation: Tensor = FrozenConvolution.apply(x, *factors, repeated, kept)  # type: ignore[no-untyped-call]
         return activation
 
     def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
@@ -53,12 +57,26 @@ class Link(nn.Module):
         return F if self.readout is None else self.readout @ F
 
 
-def rectified_convolution(x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor) -> Tensor:
-    """relu(E (K ∗ (S x)) + b)."""
+def rectified_convolution(
+    x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, repeated: bool = False
+) -> Tensor:
+    """relu(E (K ∗ (S x)) + b), with 0 beyond the edges or with what is there, ``repeated``."""
     squeezed = x if S is None else combined(x, S)
+    padding = 1
+    if repeated:
+        squeezed, padding = nnf.pad(squeezed, (1, 1, 1, 1), mode="replicate"), 0
     if E is None:
-        return nnf.conv2d(squeezed, K, b, padding=1).relu_()
-    return combined(nnf.conv2d(squeezed, K, padding=1), E, b).relu_()
+        return nnf.conv2d(squeezed, K, b, padding=padding).relu_()
+    return combined(nnf.conv2d(squeezed, K, padding=padding), E, b).relu_()
+
+
+def folded(gradient: Float[Tensor, "b N h_2 w_2"]) -> Float[Tensor, "b N h w"]:
+    """What comes back to repeated edges, added to the edges themselves."""
+    for side in (2, 3):
+        last = gradient.shape[side] - 1
+        gradient.select(side, 1).add_(gradient.select(side, 0))
+        gradient.select(side, last - 1).add_(gradient.select(side, last))
+    return gradient[..., 1:-1, 1:-1]
 
 
 def combined(x: Float[Tensor, "b N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None) -> Float[Tensor, "b r h w"]:
@@ -70,24 +88,27 @@ class FrozenConvolution(torch.autograd.Function):
     """``rectified_convolution`` with a gradient for x alone."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, kept: bool) -> Tensor:
-        activation = rectified_convolution(x, S, K, E, b)
+    def forward(
+        ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, repeated: bool, kept: bool
+    ) -> Tensor:
+        activation = rectified_convolution(x, S, K, E, b, repeated)
         small = activation.itemsize == 2  # then a second form of it costs more than it saves
         ctx.save_for_backward(activation if kept or small else activation.bool())
-        ctx.factors = S, K, E
+        ctx.factors = S, K, E, repeated
         return activation
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (activation,), (S, K, E) = gradients, ctx.saved_tensors, ctx.factors
+        (gradient,), (activation,), (S, K, E, repeated) = gradients, ctx.saved_tensors, ctx.factors
         if activation.dtype == torch.bool:
             gradient = gradient * activation.view(torch.uint8)  # the same bytes, and twice as fast as booleans
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, activation, 0)
         if E is not None:
             gradient = combined(gradient, E.T)
-        gradient = nnf.conv_transpose2d(gradient, K, padding=1)
-        return gradient if S is None else combined(gradient, S.T), None, None, None, None, None
+        gradient = nnf.conv_transpose2d(gradient, K, padding=0 if repeated else 1)
+        gradient = folded(gradient) if repeated else gradient
+        return gradient if S is None else combined(gradient, S.T), None, None, None, None, None, None
 
 
 class AveragePool(torch.autograd.Function):

@@ -87,7 +87,9 @@ NETWORKS: dict[str, Source] = {
 """By the name that ``--network`` takes."""
 
 
-def load_network(name: str = "lite", *, weights: Path | None = None, pooling: str = "average") -> VGG:
+def load_network(
+    name: str = "lite", *, weights: Path | None = None, pooling: str = "average", edges: str = "black"
+) -> VGG:
     """The network ``name``, from the file ``weights`` instead of its own where that is given, on the CPU in float32.
 
     Normalised as the paper has it: every filter's mean activation is 1. Called with an image ``(1, 3, h, w)`` in [0, 1]
@@ -100,7 +102,7 @@ def load_network(name: str = "lite", *, weights: Path | None = None, pooling: st
     loaded = described(read_weights(weights), source, weights)
     assert loaded.preprocessing is not None
     tensors = loaded.tensors if loaded.normalised else normalised(loaded.tensors, loaded.means or measured(loaded))
-    return VGG(tensors, loaded.preprocessing, pooling)
+    return VGG(tensors, loaded.preprocessing, pooling, edges)
 
 
 def where(name: str) -> Path | None:

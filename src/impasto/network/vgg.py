@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as nnf
 
 from impasto.errors import WeightsError
 from impasto.names import entry
@@ -46,14 +47,25 @@ class VGG(nn.Module):
       ``(r′, r, 3, 3)``, gives.
     - ``conv3_2.readout`` ``(N′, N)``, R: the other network's features as R F, where it has other filters than this one.
 
+    ``edges`` says what a convolution sees beyond them: "black", which is 0, as VGG was trained, or what is there,
+    "repeated". With these a last odd row or column is pooled too, and a layer of stride s has ⌈h / s⌉ x ⌈w / s⌉
+    positions instead of ⌊h / s⌋ x ⌊w / s⌋.
+
     Parameters are frozen: only the image is ever optimised.
 
     Raises WeightsError where the tensors do not form such a chain.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], preprocessing: Preprocessing, pooling: str = "average") -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        preprocessing: Preprocessing,
+        pooling: str = "average",
+        edges: str = "black",
+    ) -> None:
         super().__init__()
         self.pool = entry(POOLINGS, pooling, "pooling")
+        self.edges = edges
         self.chain = check_chain(weights)
         self.preprocessing = preprocessing
         self.pooling = pooling
@@ -111,11 +123,14 @@ class VGG(nn.Module):
         """
         check_layers(layers, self.layers)
         activations: dict[str, Tensor] = {}
-        x = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype)
+        x, repeated = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype), self.edges == "repeated"
         for layer in self.chain:
             if len(activations) == len(set(layers)):
                 break
-            x = self.link(layer)(x, kept=layer in layers) if layer in self.links else self.pool(x)
+            if layer in self.links:
+                x = self.link(layer)(x, kept=layer in layers, repeated=repeated)
+            else:
+                x = self.pool(even(x) if repeated else x)
             if layer in layers:
                 activations[layer] = x
         return activations
@@ -129,6 +144,12 @@ class VGG(nn.Module):
     def weights(self) -> dict[str, Tensor]:
         """The tensors this network was made from, under the same names."""
         return {key.removeprefix("links."): value.detach() for key, value in self.named_parameters()}
+
+
+def even(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h2 w2"]:
+    """With a last odd row or column repeated, so that pooling by two leaves nothing out."""
+    height, width = x.shape[2:]
+    return nnf.pad(x, (0, width % 2, 0, height % 2), mode="replicate") if height % 2 or width % 2 else x
 
 
 def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:

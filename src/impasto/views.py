@@ -1,0 +1,45 @@
+"""Views: what is seen of the image that the solver moves. The view is what is scored and what is saved."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from impasto.solver import Objective
+
+View = Callable[[Tensor], Tensor]
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601)."""
+
+
+def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """``image`` with its colours, but not its luminance, blurred by [1 2 1] / 4 along both sides.
+
+    A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
+    well. Edges are repeated.
+    """
+    rows = nnf.pad(image, (1, 1, 0, 0), mode="replicate")
+    rows = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
+    both = nnf.pad(rows, (0, 0, 1, 1), mode="replicate")
+    blurred = (both[..., :-2, :] + 2 * both[..., 1:-1, :] + both[..., 2:, :]) / 4
+    weights = torch.tensor(LUMINANCE, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
+    return (blurred + ((image - blurred) * weights).sum(dim=1, keepdim=True)).clamp(0, 1)
+
+
+class Through:
+    """An objective that looks at an image through a view."""
+
+    def __init__(self, objective: Objective, view: View) -> None:
+        self.objective, self.view = objective, view
+
+    def value_and_gradient(
+        self, image: Float[Tensor, "1 3 h w"]
+    ) -> tuple[Mapping[str, float], Float[Tensor, "1 3 h w"]]:
+        x = image.detach().requires_grad_(True)
+        seen = self.view(x)
+        terms, gradient = self.objective.value_and_gradient(seen.detach())
+        (through,) = torch.autograd.grad(seen, x, gradient)
+        return terms, through
