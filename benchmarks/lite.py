@@ -28,7 +28,7 @@ from impasto.facade import objective_of, paint
 from impasto.images.files import read, write
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
-from impasto.settings import STYLE_WEIGHT, Settings
+from impasto.settings import Settings, validated
 
 from .speed import measure, usual_precision
 
@@ -75,10 +75,10 @@ class Pair:
         return Score(terms["content"], terms["style"])
 
     def paint(self, out: Path, network: str, weight: float, weights: Path | None) -> Tensor:
-        """The picture that ``network`` paints at ``weight`` times the default style weight, kept in ``out``."""
+        """The picture that ``network`` paints at ``weight`` times the style weight, kept in ``out``."""
         path = out / f"{self.name}-{self.settings.size}-{network}-{weight:g}.png"
         if not path.exists():
-            beta = weight * STYLE_WEIGHT
+            beta = weight * self.settings.style_weight
             options = self.settings.model_dump() | {"network": network, "weights": weights, "style_weight": beta}
             write(paint(self.photograph, self.painting, Settings(**options)), path)
         return read(str(path))
@@ -172,13 +172,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="folder with content/ and style/")
     parser.add_argument("--out", type=Path, default=Path("lite-benchmark"), help="folder for pictures and results")
     parser.add_argument("--size", type=int, default=384, help="long side in px")
-    parser.add_argument("--steps", type=int, default=Settings().steps)
+    parser.add_argument("--steps", type=int, default=validated(preset="paper").steps)
     parser.add_argument("--pairs", type=int, nargs="*", help="only these of the pairs, from 0")
     parser.add_argument("--rounds", type=int, default=10, help="how often the seconds are measured")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     judge = load_network("vgg19", weights=args.weights)
-    settings = Settings(size=args.size, steps=args.steps)
+    settings = validated(preset="paper", size=args.size, steps=args.steps)
     pairs, results = [], {}
     for number, names in enumerate(PAIRS):
         content, style = (

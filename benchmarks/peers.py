@@ -91,6 +91,7 @@ class NeuralStylePt:
         tensors = read_weights(ours).tensors
         filters = {layer: len(tensors[f"{layer}.bias"]) for layer in (*CONTENT_LAYERS, *STYLE_LAYERS)}
         return {
+            "preset": "paper",
             "network": "vgg19",
             "weights": ours,
             "pooling": "max",

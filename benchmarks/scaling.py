@@ -46,7 +46,7 @@ def growth(networks: list[str], sizes: list[int], weights: Path | None, rounds: 
 
 def course(content: str, style: str, size: int, **options: Any) -> list[Step]:
     """The steps at the full size."""
-    steps = list(stylize(content, style, size=size, **options))
+    steps = list(stylize(content, style, preset="paper", size=size, **options))
     return [step for step in steps if step.image.shape == steps[-1].image.shape]
 
 

@@ -28,7 +28,7 @@ from impasto.cli import keep_freed_memory
 from impasto.facade import computes_bfloat16, device_of, objective_of
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
-from impasto.settings import Settings
+from impasto.settings import Settings, validated
 from impasto.solver import Objective
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -83,7 +83,7 @@ def objective(network: str, precision: str, size: int, weights: Path | None, dev
     photograph, painting = (
         torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)).to(device) for i in (0, 1)
     )
-    settings = Settings(size=size)
+    settings = validated(preset="paper", size=size)
     found = load_network("vgg19" if network == PLAIN else network, weights=None if network == "lite" else weights)
     found = found.to(device, PRECISIONS[precision])
     if network == PLAIN:

@@ -10,57 +10,45 @@ from pydantic import ValidationError
 from impasto.errors import UsageError
 from impasto.network.registry import NETWORKS
 from impasto.network.vgg import LAYERS
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, style_weight_of, validated
+from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
 from impasto.starts import STARTS
 
-strengths = st.floats(0, 1)
 
-
-@given(strengths, strengths)
+@given(st.floats(0, 1), st.floats(0, 1))
 def test_more_strength_is_never_less_style(a, b):
-    weaker, stronger = sorted([a, b])
-    assert style_weight_of(weaker) <= style_weight_of(stronger)
-    if stronger - weaker > 1e-9:
-        assert style_weight_of(weaker) < style_weight_of(stronger)
+    weaker, stronger = (Settings(strength=of).strengthening for of in sorted([a, b]))
+    assert weaker <= stronger
+    if abs(a - b) > 1e-9:
+        assert weaker < stronger
 
 
 @given(st.floats(0, 0.5))
 def test_strength_is_symmetric_about_the_default_as_a_ratio(away):
-    more = style_weight_of(0.5 + away) / Settings().style_weight
-    less = Settings().style_weight / style_weight_of(0.5 - away)
-    assert more == pytest.approx(less, rel=1e-9)
+    assert Settings(strength=0.5 + away).strengthening * Settings(strength=0.5 - away).strengthening == pytest.approx(1)
 
 
 def test_strength_goes_from_a_hundredth_to_a_hundredfold_of_the_default():
-    assert Settings(strength=0.5) == Settings()
-    assert math.log10(Settings().style_weight / Settings(strength=0).style_weight) == pytest.approx(2)
-    assert math.log10(Settings(strength=1).style_weight / Settings().style_weight) == pytest.approx(2)
+    assert [Settings(strength=at).strengthening for at in (0, 0.5, 1)] == pytest.approx([0.01, 1, 100])
 
 
-@pytest.mark.parametrize("strength", [-0.01, 1.01, math.nan, math.inf, "much", None, [0.5]])
-def test_a_strength_that_is_none_is_refused(strength):
-    with pytest.raises(UsageError, match="strength goes from 0 to 1"):
-        validated(strength=strength)
-
-
-@pytest.mark.parametrize("other", ["style_weight", "content_weight"])
-def test_strength_and_a_weight_are_not_given_together(other):
-    with pytest.raises(UsageError, match=r"strength.*twice"):
-        validated(strength=0.5, **{other: 1.0})
+def test_a_preset_holds_where_nothing_else_is_said():
+    paper, default = validated(preset="paper"), Settings()
+    assert paper.style_loss == {"gram": 1.0} and paper.style_weight == 1e8 and paper.steps == 150
+    assert paper.size == default.size and paper.strength == default.strength
+    assert validated(preset="paper", style_loss="moments", steps=7) == validated(
+        paper, style_loss={"moments": 1.0}, steps=7
+    )
+    assert validated(preset="paper", quality="draft").steps == "auto"
+    with pytest.raises(UsageError, match=r"preset: one of paper.*'peper'"):
+        validated(preset="peper")
 
 
 def test_a_quality_means_auto_unless_steps_are_given():
-    assert Settings().steps == 150
+    assert Settings().steps == 70
     assert Settings(quality="fine").steps == "auto"
     assert Settings(quality="fine", steps=20).steps == 20
     assert validated(Settings(steps=20), quality="draft").steps == "auto"
     assert validated(**Settings(size=64).model_dump()) == Settings(size=64)
-
-
-def test_strength_replaces_what_earlier_settings_said_of_it():
-    assert validated(Settings(strength=0.2), strength=0.7) == Settings(strength=0.7)
-    assert validated(Settings(style_weight=3, content_weight=2, seed=5), strength=0.7) == Settings(strength=0.7, seed=5)
-    assert validated(Settings(strength=0.2), style_weight=3) == Settings(style_weight=3)
 
 
 WRONG = {
@@ -68,6 +56,7 @@ WRONG = {
     "steps": [-1, 0.5, "many", None, True],
     "content_weight": [-1, math.nan, math.inf, "x"],
     "style_weight": [-1e-9, math.nan, math.inf],
+    "strength": [-0.01, 1.01, math.nan, math.inf, "much", None, [0.5]],
     "tv_weight": [-1, math.inf],
     "content_layers": [{}, {"conv4_2": -1}, {"conv4_2": math.nan}, "conv4_2"],
     "style_layers": [{}, {"conv1_1": "x"}, ["conv1_1"]],
@@ -86,9 +75,8 @@ def test_a_wrong_value_is_refused_by_the_options_name(option, value):
 
 @given(st.from_regex(r"[a-z_]{1,20}", fullmatch=True).filter(lambda name: name not in {*Settings.model_fields, "base"}))
 def test_an_unknown_option_is_refused_by_its_name(name):
-    if name != "strength":
-        with pytest.raises(UsageError, match=rf"^{name}: "):
-            validated(**{name: 1})
+    with pytest.raises(UsageError, match=rf"^{name}: "):
+        validated(**{name: 1})
 
 
 def test_all_that_is_wrong_is_told_at_once():
@@ -133,9 +121,15 @@ def test_settings_survive_json(settings):
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
-def test_the_defaults_are_the_papers():
-    assert Settings().style_layers == {f"conv{block}_1": 1 / 5 for block in range(1, 6)}
-    assert Settings().content_layers == {"conv4_2": 1.0}
-    assert Settings().pooling == "average"
+def test_the_papers_preset_is_the_papers():
+    """Gatys, Ecker and Bethge, section "Methods"; β by docs/architecture.md, what it means."""
+    paper = validated(preset="paper")
+    assert paper.style_layers == {f"conv{block}_1": 1 / 5 for block in range(1, 6)}
+    assert paper.style_loss == {"gram": 1.0}
+    assert (paper.content_layers, paper.content_weight, paper.style_weight) == ({"conv4_2": 1.0}, 1, 1e8)
+    assert (paper.pooling, paper.edges, paper.smooth_chroma, paper.tv_weight) == ("average", "black", False, 0)
+
+
+def test_the_defaults_are_in_the_registries():
     assert Settings().network in NETWORKS
     assert Settings().init in STARTS

@@ -1,6 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -16,6 +16,7 @@ from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.decoding import MIN_SIDE
 from impasto.images.files import read
 from impasto.images.resizing import resized, scaled
+from impasto.losses import laplacian
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
@@ -25,11 +26,11 @@ from impasto.settings import Settings, validated
 from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from
 from impasto.style import STYLE_LOSSES, StyleLoss
-from impasto.terms import Content, Style, Term, Variation
-from impasto.views import Through, smooth_chroma
+from impasto.terms import CELL, Content, Lines, Style, Term, Variation
+from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 
-TYPICAL_STYLE_LOSS, LEAST_STYLE_LOSS = 2.0, 0.02
-"""Of a photograph, by the default settings; and where it counts as none."""
+LINES_WEIGHT = 1e5
+"""Of ``terms.Lines`` where ``keep_lines`` is 1."""
 
 Picture = str | PathLike[str] | Tensor
 """A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
@@ -104,24 +105,35 @@ def _begin(
 
 def _prepared(
     settings: Settings, content: Picture | None, style: Picture | None, canvas: Canvas | None
-) -> tuple[ObjectivesAt, Tensor, Settings]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings."""
+) -> tuple[ObjectivesAt, Tensor, Settings, View]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; and the view."""
     device = device_of(settings.device)
     sources = {"content": content, "style": style}
-    pictures = {role: picture(of, settings).to(device) for role, of in sources.items() if of is not None}
+    pictures = {
+        role: picture(of, settings, enlarge=role == "content").to(device)
+        for role, of in sources.items()
+        if of is not None
+    }
     precisions = precisions_of(settings.precision, device, settings.network)
     network_in = cache(lambda precision: network_of(settings, device, precision))
     settings = with_names_of(network_in(precisions[0]), settings)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    start = first_picture(settings, pictures, (height, width)).to(device)
+    start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures.values())
 
     def objectives_at(factor: float) -> Iterator[Objective]:
         small = {role: at_size(picture, settings.size * factor) for role, picture in pictures.items()}
         for precision in precisions:
             objective = objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
-            yield Through(objective, smooth_chroma) if settings.smooth_chroma else objective
+            yield objective if view is as_it_is else Through(objective, view)
 
-    return objectives_at, start, settings
+    return objectives_at, start, settings, view
+
+
+def view_of(settings: Settings, pictures: Collection[Tensor]) -> View:
+    """What is scored and saved of the image that the solver moves."""
+    if settings.keep_grey and all(map(is_grey, pictures)):
+        return grey
+    return smooth_chroma if settings.smooth_chroma else as_it_is
 
 
 def at_size(picture: Float[Tensor, "1 3 h w"], size: float) -> Float[Tensor, "1 3 h2 w2"]:
@@ -163,24 +175,21 @@ def objective_of(
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
     if painting is not None and settings.style_weight:
-        terms += style_terms(settings, network, painting, photograph if settings.relative else None)
+        terms += style_terms(settings, network, painting)
+    if photograph is not None and settings.keep_lines:
+        terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
     return TotalLoss(network, terms)
 
 
-def style_terms(
-    settings: Settings, network: Network, painting: Tensor, photograph: Tensor | None = None
-) -> list[Style]:
-    """One for each style loss. With a photograph, β is for one whose own style loss is ``TYPICAL_STYLE_LOSS``: style
-    losses of paintings differ a thousandfold (Cheng et al., arXiv 2104.10064), and one strength is to be one."""
-    terms = []
-    for of, weight in style_losses_of(settings).items():
-        A = style_targets(network, painting, settings.style_layers, of)
-        terms.append(Style(of, A, settings.style_layers, weight))
-    own = TYPICAL_STYLE_LOSS if photograph is None else TotalLoss(network, terms).value(photograph)
-    beta = settings.style_weight * TYPICAL_STYLE_LOSS / max(own, LEAST_STYLE_LOSS)
-    return [replace(term, weight=beta * term.weight) for term in terms]
+def style_terms(settings: Settings, network: Network, painting: Tensor) -> list[Style]:
+    """One for each style loss."""
+    layers, beta = settings.style_layers, settings.strengthening * settings.style_weight
+    return [
+        Style(of, style_targets(network, painting, layers, of), layers, beta * weight)
+        for of, weight in style_losses_of(settings).items()
+    ]
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
@@ -190,14 +199,15 @@ def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
     }
 
 
-def picture(source: Picture, settings: Settings) -> Float[Tensor, "1 3 h w"]:
-    """The picture at the size of the run: its long side is ``settings.size`` px. Raises UsageError for a tensor that is
+def picture(source: Picture, settings: Settings, enlarge: bool = True) -> Float[Tensor, "1 3 h w"]:
+    """The picture at the size of the run: its long side is ``settings.size`` px, or less if not to ``enlarge``. Raises UsageError for a tensor that is
     no image, InputError for what cannot be read or is too narrow, LimitError for more than ``max_pixels``."""
     if not isinstance(source, Tensor):
-        return read(source, size=settings.size, max_pixels=settings.max_pixels)
+        return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(source.shape)} of {source.dtype}")
-    height, width = (round(side * settings.size / max(source.shape[2:])) for side in source.shape[2:])
+    factor = settings.size / max(source.shape[2:])
+    height, width = (round(side * (factor if enlarge else min(1, factor))) for side in source.shape[2:])
     if min(height, width) < MIN_SIDE:
         raise InputError(f"an image is too narrow at {width} x {height} px: {MIN_SIDE} px is the least for a side")
     return resized(source.float(), height, width)
@@ -255,7 +265,7 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(objectives_at: ObjectivesAt, start: Tensor, settings: Settings) -> Iterator[Step]:
+def _steps(objectives_at: ObjectivesAt, start: Tensor, settings: Settings, view: View) -> Iterator[Step]:
     with memory():
         for step in coarse_to_fine(objectives_at, start, settings):
-            yield replace(step, image=smooth_chroma(step.image)) if settings.smooth_chroma else step
+            yield replace(step, image=view(step.image))

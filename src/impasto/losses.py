@@ -37,6 +37,29 @@ def style_loss(G: Float[Tensor, "N N"], A: Float[Tensor, "N N"], M: int, M_a: in
 
 EVERYWHERE = (slice(None), slice(None))
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601)."""
+
+
+def luminance(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
+    """0.299 R + 0.587 G + 0.114 B."""
+    red, green, blue = (weight * x[:, at : at + 1] for at, weight in enumerate(LUMINANCE))
+    return red + green + blue
+
+
+def laplacian(x: Float[Tensor, "1 3 h w"], cell: int = 4) -> Float[Tensor, "1 1 h_c w_c"]:
+    """Σ of the four neighbours − 4 × itself, of the luminance in cells of ``cell`` x ``cell`` px: where lines are.
+
+    Li et al., *Laplacian-Steered Neural Style Transfer* (arXiv 1707.01253), section 3, there of each colour. Beyond
+    its edges the picture is what it is there.
+    """
+    from torch.nn.functional import avg_pool2d, pad
+
+    y = avg_pool2d(luminance(x), cell, ceil_mode=True)
+    wide = pad(y, (1, 1, 1, 1), mode="replicate")
+    neighbours = wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]
+    return neighbours - 4 * y
+
 
 def total_variation(x: Float[Tensor, "1 3 h w"], counted: tuple[slice, slice] = EVERYWHERE) -> Float[Tensor, ""]:
     """Σ ((x_{i,j+1} − x_ij)² + (x_{i+1,j} − x_ij)²) over the sRGB image in [0, 1], not in the paper.

@@ -22,15 +22,17 @@ STYLE_LAYERS = {"conv1_1": 0.75, "conv2_1": 0.19, "conv3_1": 0.047, "conv4_1": 0
 """Falling to a quarter from one to the next: what is deep in the network puts its own forms into flat places."""
 
 STYLE_LOSS = {"gaussian": 1.0}
-STYLE_WEIGHT = 3e7
+STYLE_WEIGHT = 6e7
+"""β where nothing is said of it."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "style_loss": {"gram": 1.0},
         "style_layers": dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2),
         "style_weight": 1e8,
-        "relative": False,
         "edges": "black",
         "smooth_chroma": False,
+        "keep_grey": False,
         "steps": 150,
         "coarse_steps": 0.25,
         "scales": 3,
@@ -100,8 +102,7 @@ Named = PlainSerializer(name_of, when_used="json")
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
-    ``strength``, from 0 to 1, may stand in for ``style_weight``: see ``style_weight_of``. ``preset`` names an entry of
-    ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's ValidationError, a
+    ``preset`` names an entry of ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's ValidationError, a
     ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
     """
 
@@ -120,21 +121,24 @@ class Settings(BaseModel):
     content_weight: Weight = 1.0
     """α."""
     style_weight: Weight = STYLE_WEIGHT
-    """β."""
-    relative: bool = True
-    """Whether β is adapted to the pair, so that one strength means one thing: see ``facade.style_terms``. Off where
-    ``style_weight`` is given without saying so."""
+    """β, at the default strength."""
+    strength: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """From 0 (a hint of the painting) to 1 (nearly all painting): multiplies β, see ``strengthening``."""
     tv_weight: Weight = 0.0
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
+    keep_lines: Weight = 0.0
+    """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 1 shows."""
     content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
     """Layer to w_l. The paper's: a fifth each."""
-    edges: Literal["repeated", "black"] = "repeated"
-    """What the network's convolutions see beyond the edges: what is there, or 0, as the paper's do."""
+    edges: Literal["mirrored", "black"] = "mirrored"
+    """What the network's convolutions see beyond the edges: the mirror image, or 0, as the paper's do."""
     smooth_chroma: bool = True
     """Whether colours are seen, and saved, without what alternates from pixel to pixel: see ``views``."""
+    keep_grey: bool = True
+    """Whether grey pictures alone make a grey picture."""
     style_loss: Annotated[
         dict[Any, float], PlainValidator(_style_losses), PlainSerializer(_by_name, when_used="json")
     ] = Field(default=STYLE_LOSS, validate_default=True)
@@ -194,57 +198,26 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _style_weight_is_beta(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "style_weight" in data and "strength" not in data:
-            return {"relative": False, **data}
-        return data
-
-    @model_validator(mode="before")
-    @classmethod
-    def _strength_and_preset_are_others_in_short(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not {"strength", "preset"} & data.keys():
+    def _preset_is_others_in_short(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("preset") is None:
             return data
-        data = dict(data)
-        preset = PRESETS.get(data.pop("preset")) if data.get("preset") is not None else {}
-        if preset is None:
-            raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected")
-        if "strength" in data:
-            strength = data.pop("strength")
-            if "style_weight" in data or "content_weight" in data:
-                raise ValueError("strength and style_weight or content_weight say the same thing twice; give one")
-            try:
-                data["style_weight"] = style_weight_of(float(strength), preset.get("style_weight", STYLE_WEIGHT))
-            except (TypeError, ValueError):
-                raise ValueError(f"strength goes from 0 to 1; {strength!r} does not") from None
-            data.setdefault("relative", preset.get("relative", True))
-        if "quality" in data:
-            preset = {name: value for name, value in preset.items() if name != "steps"}
-        return {**preset, **data}
+        named = PRESETS.get(data["preset"])
+        if named is None:
+            raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
+        preset = {name: value for name, value in named.items() if name != "steps" or "quality" not in data}
+        return preset | {name: value for name, value in data.items() if name != "preset"}
 
-
-def style_weight_of(strength: float, at_half: float = STYLE_WEIGHT) -> float:
-    """β for a strength from 0 (a hint of the painting) to 1 (nearly all painting); 0.5 is the default, ``at_half``.
-
-    Logarithmic, since that is how the eye takes it: from 1/100 to 100 times the default.
-    """
-    if not 0 <= strength <= 1:
-        raise ValueError("strength goes from 0 to 1")
-    return float(at_half * 10 ** (4 * (strength - 0.5)))
-
-
-SAID_ANEW = {
-    "strength": ("style_weight", "content_weight", "relative"),
-    "style_weight": ("relative",),
-    "quality": ("steps",),
-}
-"""Settings that an option replaces along with its own."""
+    @property
+    def strengthening(self) -> float:
+        """By how much β is multiplied: from 1/100 to 100, logarithmic, since that is how the eye takes it."""
+        return float(10 ** (4 * (self.strength - 0.5)))
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
     """``base``, or the defaults, with these options changed. Raises UsageError, naming each option that is wrong."""
     before = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
-    for replaced in (others for name, others in SAID_ANEW.items() if name in options):
-        before = {name: value for name, value in before.items() if name not in replaced}
+    if "quality" in options:
+        before.pop("steps", None)
     try:
         return Settings(**{**before, **options})
     except ValidationError as error:

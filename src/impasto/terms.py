@@ -5,13 +5,13 @@ picture it takes a statistic; the loss is one of the statistics' sum. The whole 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
 from impasto.features import Features
-from impasto.losses import content_loss, total_variation
+from impasto.losses import content_loss, laplacian, total_variation
 from impasto.style import StyleLoss, Sums
 from impasto.tensors import Tensor
 
@@ -85,6 +85,34 @@ class Style:
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
         return self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])
+
+
+CELL = 4
+"""px, of the cells in which lines are looked for. They fit into places, which begin on multiples of 16."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """½ Σ (D − D_p)², D the Laplacian of the picture and D_p that of the photograph, per 512 x 512 pixels: keeps the
+    fine lines of faces and letters. Not in the paper; see ``losses.laplacian``. ``target`` is D_p ``(1, 1, h_c, w_c)``.
+    """
+
+    target: Tensor
+    weight: float
+    name: str = "lines"
+
+    @property
+    def layers(self) -> Mapping[str, float]:
+        return {PIXELS: 1.0}
+
+    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
+        cells = replace(F, stride=CELL)
+        difference = laplacian(F.activation, CELL)[..., *cells.counted] - self.target[..., *cells.in_picture]
+        return difference.square().sum() / 2, F.pixels
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:  # noqa: ARG002
+        lines, pixels = sums
+        return self.weight * (PAPER_PIXELS / pixels) * lines  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

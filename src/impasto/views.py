@@ -7,12 +7,28 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from impasto.losses import luminance
 from impasto.solver import Objective
 
 View = Callable[[Tensor], Tensor]
 
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Of red, green and blue (ITU-R BT.601)."""
+GREY = 2 / 255
+"""By how much the colours of a grey picture differ at most: JPEG rounds."""
+
+
+def is_grey(image: Float[Tensor, "1 3 h w"]) -> bool:
+    """Whether red, green and blue are the same everywhere."""
+    return float((image.amax(dim=1) - image.amin(dim=1)).max()) <= GREY
+
+
+def grey(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """``image`` without its colours."""
+    return luminance(image).expand(-1, 3, -1, -1)
+
+
+def as_it_is(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """``image``."""
+    return image
 
 
 def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
@@ -25,8 +41,7 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     rows = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
     both = nnf.pad(rows, (0, 0, 1, 1), mode="replicate")
     blurred = (both[..., :-2, :] + 2 * both[..., 1:-1, :] + both[..., 2:, :]) / 4
-    weights = torch.tensor(LUMINANCE, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
-    return (blurred + ((image - blurred) * weights).sum(dim=1, keepdim=True)).clamp(0, 1)
+    return (blurred + luminance(image - blurred)).clamp(0, 1)
 
 
 class Through:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto.facade import objective_of
 from impasto.network.vgg import VGG
-from impasto.settings import Settings
+from impasto.settings import validated
 from impasto.solver import Objective, minimise
 
 from .pictures import Crops
@@ -87,7 +87,7 @@ class Studio:
         dtype = self.like.dtype
         alpha, beta = painting.weights
         objective = objective_of(
-            Settings(content_weight=alpha, style_weight=beta),
+            validated(preset="paper", content_weight=alpha, style_weight=beta),
             student,
             painting.content.to(dtype),
             painting.style.to(dtype),

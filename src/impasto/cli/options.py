@@ -95,8 +95,8 @@ Edges = Annotated[
     option(
         "--edges",
         panel=NETWORK,
-        text="What the network sees beyond the edges: repeated, or black, as in the paper.",
-        default="repeated",
+        text="What the network sees beyond the edges: mirrored, or black, as in the paper.",
+        default="mirrored",
     ),
 ]
 SmoothChroma = Annotated[

@@ -62,19 +62,19 @@ for _library in ("PIL", "tifffile"):
 
 
 def decode(
-    source: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str], *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The picture in a file, or a built-in one (``sample:NAME``), upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
 
-    ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own. Of an
-    animation this is the first frame; transparency is laid over white.
+    ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own, and without
+    ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white.
 
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
     """
     path = locate(source)
     with _opened(path) as file, _decoding(path, max_pixels):
-        return np.asarray(_decode(file, path, size, max_pixels))
+        return np.asarray(_decode(file, path, size, enlarge, max_pixels))
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
@@ -184,10 +184,10 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode(file: BinaryIO, path: Path, size: int | None, max_pixels: int) -> Image.Image:
+def _decode(file: BinaryIO, path: Path, size: int | None, enlarge: bool, max_pixels: int) -> Image.Image:
     """The picture in mode "RGB", upright, its long side ``size`` px. JPEG is decoded no larger than it takes."""
     picture = _identify(file, path, max_pixels)
-    target = _fit(picture.size, size)
+    target = _fit(picture.size, size, enlarge)
     _admit(target, path, max_pixels)
     draft = picture.draft(None, (3 * target[0], 3 * target[1]))
     box = draft[1] if draft else None
@@ -230,8 +230,8 @@ def _too_large(path: Path, max_pixels: int, at: str = "") -> LimitError:
     return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise --max-pixels")
 
 
-def _fit(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    if long_side is None:
+def _fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[int, int]:
+    if long_side is None or (max(size) <= long_side and not enlarge):
         return size
     scale = long_side / max(size)
     return round(size[0] * scale), round(size[1] * scale)

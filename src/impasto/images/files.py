@@ -22,14 +22,15 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def read(
-    source: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str], *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
 ) -> Float[Tensor, "1 3 h w"]:
     """The picture in a file, or a built-in one (``sample:NAME``), as an image in [0, 1], sRGB, upright.
 
-    ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is. Raises InputError
+    ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is, and without
+    ``enlarge`` where it is smaller. Raises InputError
     for what is no readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
     """
-    planes = decode(source, size=size, max_pixels=max_pixels).transpose(2, 0, 1)
+    planes = decode(source, size=size, enlarge=enlarge, max_pixels=max_pixels).transpose(2, 0, 1)
     return torch.from_numpy(np.divide(planes, 255, dtype=np.float32, order="C"))[None]
 
 

@@ -42,14 +42,14 @@ class Link(nn.Module):
         return self.bias.shape[0]
 
     def forward(
-        self, x: Float[Tensor, "b before h w"], kept: bool = False, repeated: bool = False
+        self, x: Float[Tensor, "b before h w"], kept: bool = False, mirrored: bool = False
     ) -> Float[Tensor, "b N h w"]:
-        """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open. ``repeated``: beyond
-        its edges x is what it is there, and not 0."""
+        """The activation. ``kept``: the caller keeps it, so it can tell where the ReLU was open. ``mirrored``: beyond
+        its edges x is its mirror image, and not 0."""
         factors = self.squeeze, self.weight, self.expand, self.bias
         if self.weight.requires_grad:
-            return rectified_convolution(x, *factors, repeated)
-        activation: Tensor = FrozenConvolution.apply(x, *factors, repeated, kept)  # type: ignore[no-untyped-call]
+            return rectified_convolution(x, *factors, mirrored)
+        activation: Tensor = FrozenConvolution.apply(x, *factors, mirrored, kept)  # type: ignore[no-untyped-call]
         return activation
 
     def read(self, F: Float[Tensor, "*b N M"]) -> Float[Tensor, "*b N_other M"]:
@@ -58,24 +58,30 @@ class Link(nn.Module):
 
 
 def rectified_convolution(
-    x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, repeated: bool = False
+    x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, mirrored: bool = False
 ) -> Tensor:
-    """relu(E (K ∗ (S x)) + b), with 0 beyond the edges or with what is there, ``repeated``."""
+    """relu(E (K ∗ (S x)) + b), with 0 beyond the edges, or the mirror image, ``mirrored``."""
     squeezed = x if S is None else combined(x, S)
     padding = 1
-    if repeated:
-        squeezed, padding = nnf.pad(squeezed, (1, 1, 1, 1), mode="replicate"), 0
+    if mirrored:
+        squeezed, padding = nnf.pad(squeezed, (1, 1, 1, 1), mode=mirror(squeezed)), 0
     if E is None:
         return nnf.conv2d(squeezed, K, b, padding=padding).relu_()
     return combined(nnf.conv2d(squeezed, K, padding=padding), E, b).relu_()
 
 
+def mirror(x: Float[Tensor, "b N h w"]) -> str:
+    """What torch calls mirroring at the outermost line: beyond x_0 x_1 x_2 … come x_1 x_2 …; a line alone is repeated."""
+    return "reflect" if min(x.shape[2:]) > 1 else "replicate"
+
+
 def folded(gradient: Float[Tensor, "b N h_2 w_2"]) -> Float[Tensor, "b N h w"]:
-    """What comes back to repeated edges, added to the edges themselves."""
+    """What comes back to mirrored edges, added to where these are from."""
+    inside = 2 if min(gradient.shape[2:]) > 3 else 1
     for side in (2, 3):
         last = gradient.shape[side] - 1
-        gradient.select(side, 1).add_(gradient.select(side, 0))
-        gradient.select(side, last - 1).add_(gradient.select(side, last))
+        gradient.select(side, inside).add_(gradient.select(side, 0))
+        gradient.select(side, last - inside).add_(gradient.select(side, last))
     return gradient[..., 1:-1, 1:-1]
 
 
@@ -89,25 +95,25 @@ class FrozenConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, repeated: bool, kept: bool
+        ctx: Any, x: Tensor, S: Tensor | None, K: Tensor, E: Tensor | None, b: Tensor, mirrored: bool, kept: bool
     ) -> Tensor:
-        activation = rectified_convolution(x, S, K, E, b, repeated)
+        activation = rectified_convolution(x, S, K, E, b, mirrored)
         small = activation.itemsize == 2  # then a second form of it costs more than it saves
         ctx.save_for_backward(activation if kept or small else activation.bool())
-        ctx.factors = S, K, E, repeated
+        ctx.factors = S, K, E, mirrored
         return activation
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (activation,), (S, K, E, repeated) = gradients, ctx.saved_tensors, ctx.factors
+        (gradient,), (activation,), (S, K, E, mirrored) = gradients, ctx.saved_tensors, ctx.factors
         if activation.dtype == torch.bool:
             gradient = gradient * activation.view(torch.uint8)  # the same bytes, and twice as fast as booleans
         else:
             gradient = torch.ops.aten.threshold_backward(gradient, activation, 0)
         if E is not None:
             gradient = combined(gradient, E.T)
-        gradient = nnf.conv_transpose2d(gradient, K, padding=0 if repeated else 1)
-        gradient = folded(gradient) if repeated else gradient
+        gradient = nnf.conv_transpose2d(gradient, K, padding=0 if mirrored else 1)
+        gradient = folded(gradient) if mirrored else gradient
         return gradient if S is None else combined(gradient, S.T), None, None, None, None, None, None
 
 

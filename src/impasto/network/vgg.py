@@ -47,8 +47,8 @@ class VGG(nn.Module):
       ``(r′, r, 3, 3)``, gives.
     - ``conv3_2.readout`` ``(N′, N)``, R: the other network's features as R F, where it has other filters than this one.
 
-    ``edges`` says what a convolution sees beyond them: "black", which is 0, as VGG was trained, or what is there,
-    "repeated". With these a last odd row or column is pooled too, and a layer of stride s has ⌈h / s⌉ x ⌈w / s⌉
+    ``edges`` says what a convolution sees beyond them: "black", which is 0, as VGG was trained, or the mirror image,
+    "mirrored". With that a last odd row or column is pooled too, and a layer of stride s has ⌈h / s⌉ x ⌈w / s⌉
     positions instead of ⌊h / s⌋ x ⌊w / s⌋.
 
     Parameters are frozen: only the image is ever optimised.
@@ -123,14 +123,14 @@ class VGG(nn.Module):
         """
         check_layers(layers, self.layers)
         activations: dict[str, Tensor] = {}
-        x, repeated = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype), self.edges == "repeated"
+        x, mirrored = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype), self.edges == "mirrored"
         for layer in self.chain:
             if len(activations) == len(set(layers)):
                 break
             if layer in self.links:
-                x = self.link(layer)(x, kept=layer in layers, repeated=repeated)
+                x = self.link(layer)(x, kept=layer in layers, mirrored=mirrored)
             else:
-                x = self.pool(even(x) if repeated else x)
+                x = self.pool(even(x) if mirrored else x)
             if layer in layers:
                 activations[layer] = x
         return activations
