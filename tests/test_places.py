@@ -8,9 +8,10 @@ import torch
 from nets import tiny_network
 
 from impasto.features import Place
+from impasto.losses import laplacian
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.style import STYLE_LOSSES
-from impasto.terms import Content, Style, Term, Variation
+from impasto.terms import CELL, Content, Lines, Style, Term, Variation
 
 STRIDE = 16
 """px, of the deepest layer; of conv3_1 it would be 4."""
@@ -40,7 +41,11 @@ def places(height: int, width: int, rows: int, columns: int, margin: int) -> lis
 
 def every_term(network, height: int, width: int, content: dict[str, float], style: dict[str, float]) -> list[Term]:
     p, a = picture(height, width, 1), picture(96, 64, 2)
-    terms: list[Term] = [Content(content_targets(network, p, content), content, 2.0), Variation(0.7)]
+    terms: list[Term] = [
+        Content(content_targets(network, p, content), content, 2.0),
+        Lines(laplacian(p, CELL), 3.0),
+        Variation(0.7),
+    ]
     for name, of in STYLE_LOSSES.items():
         terms.append(Style(of, style_targets(network, a, style, of), style, 300.0, name))
     return terms
@@ -50,7 +55,7 @@ def compare(network, terms: list[Term], x: torch.Tensor, parts: list[Place]) -> 
     assert sum(place.pixels for place in parts) == x.shape[2] * x.shape[3]
     whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
     values, found = TotalLoss(network, terms, parts).value_and_gradient(x)
-    assert set(values) == {"content", "tv", *STYLE_LOSSES}
+    assert set(values) == {"content", "lines", "tv", *STYLE_LOSSES}
     for name, value in whole.items():
         assert values[name] == pytest.approx(value, rel=1e-10), name
     torch.testing.assert_close(found, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
@@ -70,8 +75,10 @@ def test_places_add_up(height, width, rows, columns, factored):
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-def test_places_add_up_in_all_layers_of_the_paper(pooling):
+@pytest.mark.parametrize("edges", ["black", "mirrored"])
+def test_places_add_up_in_all_layers_of_the_paper(pooling, edges):
     network = tiny_network(pooling=pooling).double()
+    network.edges = edges
     height, width = 215, 305  # both odd, and a last place that is no multiple of the stride
     terms = every_term(network, height, width, {"conv4_2": 1.0}, DEEP)
     compare(network, terms, picture(height, width, 0), places(height, width, 2, 3, margin=96))

@@ -33,8 +33,11 @@ def test_strength_goes_from_a_hundredth_to_a_hundredfold_of_the_default():
 
 def test_a_preset_holds_where_nothing_else_is_said():
     paper, default = validated(preset="paper"), Settings()
-    assert paper.style_loss == {"gram": 1.0} and paper.style_weight == 1e8 and paper.steps == 150
-    assert paper.size == default.size and paper.strength == default.strength
+    assert paper.style_loss == {"gram": 1.0}
+    assert paper.style_weight == 1e8
+    assert paper.steps == 150
+    assert paper.size == default.size
+    assert paper.strength == default.strength
     assert validated(preset="paper", style_loss="moments", steps=7) == validated(
         paper, style_loss={"moments": 1.0}, steps=7
     )

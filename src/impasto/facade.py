@@ -200,8 +200,11 @@ def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
 
 
 def picture(source: Picture, settings: Settings, enlarge: bool = True) -> Float[Tensor, "1 3 h w"]:
-    """The picture at the size of the run: its long side is ``settings.size`` px, or less if not to ``enlarge``. Raises UsageError for a tensor that is
-    no image, InputError for what cannot be read or is too narrow, LimitError for more than ``max_pixels``."""
+    """The picture at the size of the run: its long side is ``settings.size`` px, or less if it is not to ``enlarge``.
+
+    Raises UsageError for a tensor that is no image, InputError for what cannot be read or is too narrow, LimitError for
+    more than ``max_pixels``.
+    """
     if not isinstance(source, Tensor):
         return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
     if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():

@@ -102,8 +102,8 @@ Named = PlainSerializer(name_of, when_used="json")
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
-    ``preset`` names an entry of ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's ValidationError, a
-    ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
+    ``preset`` names an entry of ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's
+    ValidationError, a ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

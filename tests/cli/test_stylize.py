@@ -232,6 +232,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
             assert layers(name, stated[name], share=name == "style_layers") == default
         elif name == "style_loss":
             assert style_losses(stated[name]) == default
+        elif isinstance(default, bool):
+            assert stated[name] == ("" if default else "no-") + name.replace("_", "-")
         else:
             assert type(default)(float(stated[name]) if isinstance(default, int | float) else stated[name]) == default
     assert Settings(strength=float(stated["strength"])) == defaults
@@ -241,6 +243,7 @@ EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
     "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
+    "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
 
@@ -258,6 +261,12 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         content_layers={"conv4_1": 1},
         style_layers={"conv1_2": 0.5, "conv3_1": 0.25},
         style_loss={"gaussian": 1.0, "moments": 0.5},
+        edges="black",
+        smooth_chroma=False,
+        keep_grey=False,
+        keep_lines=2,
+        coarse_steps=0.5,
+        strength=0.25,
         tv_weight=0.5,
         init="noise",
         seed=7,

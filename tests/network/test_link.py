@@ -32,8 +32,21 @@ def test_a_frozen_link_has_the_gradient_of_one_that_learns(squeezed):
 
 
 @pytest.mark.parametrize("squeezed", [False, True])
-def test_the_gradient_of_a_frozen_link_equals_finite_differences(squeezed):
-    assert torch.autograd.gradcheck(Link(tensors(squeezed)), seen().requires_grad_(True))
+@pytest.mark.parametrize(("height", "width"), [(7, 6), (2, 3), (1, 5), (1, 1)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_gradient_of_a_frozen_link_equals_finite_differences(squeezed, mirrored, height, width):
+    link = Link(tensors(squeezed))
+    x = seen(height, width).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: link(x, mirrored=mirrored), x)
+
+
+def test_mirrored_edges_see_the_mirror_image():
+    """The middle of a picture that goes on as its mirror image has the features that its parts have."""
+    x, link = seen(), Link(tensors(False))
+    y = torch.cat([x.flip(3)[..., :-1], x, x.flip(3)[..., 1:]], dim=3)
+    y = torch.cat([y.flip(2)[..., :-1, :], y, y.flip(2)[..., 1:, :]], dim=2)
+    torch.testing.assert_close(link(x, mirrored=True), link(y)[..., 6:13, 5:11])
+    assert not torch.allclose(link(x), link(x, mirrored=True))
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 8), (7, 6), (6, 7), (5, 5)])

@@ -108,6 +108,19 @@ SmoothChroma = Annotated[
         default="smooth-chroma",
     ),
 ]
+KeepGrey = Annotated[
+    bool | None,
+    option("--keep-grey/--no-keep-grey", panel=LOSS, text="Grey pictures alone make a grey one.", default="keep-grey"),
+]
+KeepLines = Annotated[
+    float | None,
+    option(
+        "--keep-lines",
+        panel=LOSS,
+        text="Keeps the photograph's fine lines, of faces and letters. 1 shows, 10 holds them.",
+        default="0",
+    ),
+]
 CoarseSteps = Annotated[
     float | None,
     option("--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", default="1.5"),

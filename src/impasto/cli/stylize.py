@@ -23,7 +23,7 @@ def stylize(
         float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", default="1")
     ] = None,
     style_weight: Annotated[
-        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="3e7")
+        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="6e7")
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers")] = None,
     style_layers: Annotated[
@@ -34,6 +34,8 @@ def stylize(
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
     smooth_chroma: o.SmoothChroma = None,
+    keep_grey: o.KeepGrey = None,
+    keep_lines: o.KeepLines = None,
     init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
     steps: o.Steps = None,

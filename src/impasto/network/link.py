@@ -71,7 +71,7 @@ def rectified_convolution(
 
 
 def mirror(x: Float[Tensor, "b N h w"]) -> str:
-    """What torch calls mirroring at the outermost line: beyond x_0 x_1 x_2 … come x_1 x_2 …; a line alone is repeated."""
+    """What torch calls mirroring: beyond x_0 x_1 x_2 … come x_1 x_2 …; a line alone is repeated."""
     return "reflect" if min(x.shape[2:]) > 1 else "replicate"
 
 

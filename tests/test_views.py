@@ -1,0 +1,87 @@
+"""What is seen of the image that the solver moves: the view is what is scored and what is saved."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from nets import tiny_network
+
+import impasto
+from impasto.facade import objective_of
+from impasto.losses import LUMINANCE, laplacian, luminance
+from impasto.settings import Settings
+from impasto.views import Through, grey, is_grey, smooth_chroma
+
+
+def noise(height: int, width: int, seed: int = 0, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return low + (high - low) * torch.rand(1, 3, height, width, generator=generator, dtype=torch.float64)
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
+def test_colours_are_blurred_and_luminance_is_not(height, width, seed):
+    x = noise(height, width, seed, 0.4, 0.6)  # so that nothing is clipped
+    wide = np.pad(x[0].numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    blurred = sum(
+        weight * other * wide[:, i : i + height, j : j + width]
+        for i, weight in enumerate((0.25, 0.5, 0.25))
+        for j, other in enumerate((0.25, 0.5, 0.25))
+    )
+    luma = np.tensordot(LUMINANCE, x[0].numpy() - blurred, axes=1)
+    np.testing.assert_allclose(smooth_chroma(x)[0].numpy(), blurred + luma, rtol=1e-12)
+    torch.testing.assert_close(luminance(smooth_chroma(x)), luminance(x))
+
+
+def test_what_alternates_in_colour_is_not_seen_and_grey_is_left_alone():
+    chequered = (torch.arange(8)[:, None] + torch.arange(8)) % 2
+    red = torch.full((1, 3, 8, 8), 0.5)
+    red[0, 0] += 0.1 * (chequered - 0.5)
+    seen = smooth_chroma(red)
+    assert float((seen[:, 0] - seen[:, 2])[..., 1:-1, 1:-1].abs().max()) < 1e-6
+    torch.testing.assert_close(smooth_chroma(grey(noise(8, 8))), grey(noise(8, 8)))
+
+
+@pytest.mark.parametrize("view", [smooth_chroma, grey])
+def test_the_gradient_through_a_view_equals_finite_differences(view):
+    network = tiny_network().double()
+    settings = Settings(content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0, "conv2_1": 0.5}, style_weight=10)
+    objective = Through(objective_of(settings, network, noise(16, 20, 1), noise(16, 20, 2)), view)
+    x, direction = noise(16, 20, 3, 0.3, 0.7), noise(16, 20, 4, -1, 1)
+    _, gradient = objective.value_and_gradient(x)
+    step = 1e-5
+    up, down = (sum(objective.value_and_gradient(x + sign * step * direction)[0].values()) for sign in (1, -1))
+    assert float((gradient * direction).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-5)
+
+
+def test_grey_is_told_from_coloured():
+    assert is_grey(grey(noise(5, 5)))
+    assert is_grey(grey(noise(5, 5)) + torch.tensor([0, 0.004, 0]).view(1, 3, 1, 1))  # a JPEG's
+    assert not is_grey(grey(noise(5, 5)) + torch.tensor([0, 0.02, 0]).view(1, 3, 1, 1))
+
+
+def test_grey_pictures_make_a_grey_one_unless_told_otherwise():
+    p, a = (grey(noise(32, 32, seed)).float() for seed in (1, 2))
+    steps = [step.image for step in impasto.stylize(p, a, size=32, steps=5)]
+    assert all(map(is_grey, steps))
+    assert not is_grey(impasto.paint(p, a, size=32, steps=5, keep_grey=False))
+    assert not is_grey(impasto.paint(p, noise(32, 32, 3).float(), size=32, steps=5))
+
+
+def test_the_laplacian_is_of_cells_luminance():
+    x = noise(10, 13)  # the last cells are of 2 rows and of 1 column
+    luma = np.tensordot(LUMINANCE, x[0].numpy(), axes=1)
+    cells = np.array([[luma[i : i + 4, j : j + 4].mean() for j in range(0, 13, 4)] for i in range(0, 10, 4)])
+    wide = np.pad(cells, 1, mode="edge")
+    by_hand = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * cells
+    np.testing.assert_allclose(laplacian(x)[0, 0].numpy(), by_hand, rtol=1e-12, atol=1e-12)
+
+
+def test_lines_are_kept_the_more_the_more_is_asked():
+    p, a = noise(6, 8, 1).float(), noise(32, 32, 2).float()
+    p = torch.nn.functional.interpolate(p, (48, 64), mode="bicubic").clamp(0, 1)
+    lost = []
+    for keep_lines in (0, 1, 100):
+        picture = impasto.paint(p, a, size=64, steps=30, keep_lines=keep_lines)
+        lost.append(float((laplacian(picture) - laplacian(p)).square().sum()))
+    assert lost[0] > lost[1] > lost[2]
