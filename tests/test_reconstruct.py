@@ -7,7 +7,7 @@ import impasto
 from impasto.errors import InputError, UsageError
 from impasto.facade import objective_of, picture
 from impasto.network.registry import load_network
-from impasto.settings import STYLE_LAYERS, Settings
+from impasto.settings import STYLE_LAYERS, Settings, validated
 
 SIZE = 64
 
@@ -65,7 +65,7 @@ def test_a_style_reconstruction_has_the_grams_and_not_the_picture(painting):
 
 def test_more_layers_leave_less_of_the_style_out(painting):
     """Figure 1, style: what a reconstruction from few layers misses, one from all of them has."""
-    judge = objective_of(Settings(content_weight=0, style_weight=1), load_network(), painting=painting)
+    judge = objective_of(validated(preset="paper", content_weight=0, style_weight=1), load_network(), painting=painting)
     names = list(STYLE_LAYERS)
 
     def missed(layers):

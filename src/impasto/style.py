@@ -120,7 +120,7 @@ def normal(a: Moments) -> Normal:
     """The distribution that has these moments: eigenvectors and eigenvalues of its covariance."""
     import torch
 
-    values, vectors = torch.linalg.eigh(ridged(a.covariance.double()))
+    values, vectors = torch.linalg.eigh(numbers(ridged(a.covariance.double())))
     rank = max(1, min(RANK, int((values > 2 * RIDGE).sum())))
     U, variances = vectors[:, -rank:], values[-rank:].clamp_min(RIDGE)
     rest = float(values[:-rank].clamp_min(RIDGE).sum())
@@ -132,6 +132,12 @@ def ridged(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
     import torch
 
     return C + RIDGE * torch.eye(len(C), dtype=C.dtype, device=C.device)
+
+
+def numbers(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
+    """C, with 0 for what is not a number: eigenvalues of that raise errors of their own, and the loss, which has the
+    means in it, tells that it is not a number anyway."""
+    return C.nan_to_num(0.0, 0.0, 0.0)
 
 
 def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
@@ -151,7 +157,7 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     C = ridged(x.covariance)
     projected = a.directions.T @ C @ a.directions
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
-    roots = torch.linalg.eigvalsh(scaled.double()).clamp_min(RIDGE**2).sqrt().sum()
+    roots = torch.linalg.eigvalsh(numbers(scaled.double())).clamp_min(RIDGE**2).sqrt().sum()
     rest = (C.trace() - projected.trace()).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = projected.trace() + a.variances.sum() - 2 * roots
     distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()

@@ -11,13 +11,13 @@ import torch
 
 from benchmarks.speed import PlainLoop, operations
 from impasto.facade import objective_of
-from impasto.settings import Settings
+from impasto.settings import validated
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_plain_loop_computes_the_same():
-    network, settings = nets.tiny_network(), Settings(size=64)
+    network, settings = nets.tiny_network(), validated(preset="paper", size=64)
     image, photograph = torch.rand(2, 1, 3, 48, 64).unbind()
     painting = torch.rand(1, 3, 64, 32)
     plain, plain_gradient = PlainLoop(network, photograph, painting, settings).value_and_gradient(image)

@@ -10,7 +10,7 @@ from PIL import Image
 
 import impasto as library
 from impasto.cli import app
-from impasto.settings import Settings, validated
+from impasto.settings import validated
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_told_and_nothing_written(impasto, photograph, quick, c
 
 
 def test_the_defaults_that_the_help_states_are_those_of_the_settings():
-    defaults = Settings(init="noise")
+    defaults = validated(preset="paper", init="noise")
     group = typer.main.get_command(app)
     for command in (*group.commands["reconstruct"].commands.values(), group.commands["texture"]):
         stated = {parameter.name: parameter.show_default for parameter in command.params}

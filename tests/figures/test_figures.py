@@ -15,7 +15,7 @@ from impasto.figures.measures import LAYERS, measures
 from impasto.figures.panels import Panel
 from impasto.figures.paper import PAINTINGS, RATIOS, Subject, figure_1, figure_3, figures_named
 from impasto.images.files import read
-from impasto.settings import Settings
+from impasto.settings import Settings, validated
 
 SIZE, STEPS = 64, 32
 
@@ -28,7 +28,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def subject():
-    return Subject("sample:chelsea", ("sample:swirl", "sample:composition"), Settings(size=SIZE, steps=STEPS))
+    return Subject(
+        "sample:chelsea", ("sample:swirl", "sample:composition"), validated(preset="paper", size=SIZE, steps=STEPS)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_a_panel_that_is_not_whole_or_another_is_painted_again(tmp_path, harm):
 
 
 def test_names_are_no_two_alike():
-    subject = Subject("sample:chelsea", PAINTINGS, Settings())
+    subject = Subject("sample:chelsea", PAINTINGS, validated(preset="paper"))
     panels = [panel for make in figures_named("all") for row in make(subject).grid for panel in row]
     assert len({panel.name for panel in panels}) == len(panels)
 
