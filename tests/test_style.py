@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from impasto.features import Features
@@ -61,8 +61,9 @@ def test_every_style_loss_has_a_formula_to_be_compared_with():
 
 
 @pytest.mark.parametrize("name", STYLE_LOSSES)
-@given(seed=st.integers(0, 2**32 - 2), width=st.integers(3, 12))
+@given(seed=st.integers(0, 2**32 - 2), width=st.integers(1, 12))
 def test_it_is_its_formula(name, seed, width):
+    assume(width >= 3 or name != "gaussian")  # of fewer positions than filters it compares few directions
     x, a = activation(seed), activation(seed + 1, width)
     by_hand = BY_HAND[name](x.reshape(N, -1), a.reshape(N, -1))
     assert distance(name, x, a) == pytest.approx(by_hand, rel=1e-7, abs=1e-9)

@@ -1,6 +1,6 @@
 """What a network sees of a place in a picture, and the sums over its positions that style is told by."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from jaxtyping import Float
@@ -121,12 +121,6 @@ class Features:
     def gram(self) -> Float[Tensor, "N N"]:
         """F Fᵀ (equation 3), multiplied in the network's precision."""
         return gram_of(self.V, self.readout)
-
-    @cached_property
-    def precise(self) -> "Features":
-        """The same in float32 at least: where sums are subtracted from each other, the rounding of the network's
-        precision would be all that is left."""
-        return replace(self, activation=precise(self.activation))
 
 
 def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:

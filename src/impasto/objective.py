@@ -4,7 +4,6 @@ L_total(p, a, x) = α L_content(p, x) + β L_style(a, x)                        
 L_style(a, x)    = Σ_l w_l E_l                                                     (equation 5)
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,13 +48,6 @@ class TotalLoss:
         for place in self.places:
             gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(dict(D))
         return Numbers(values), gradient
-
-    @torch.no_grad()
-    def value(self, image: Float[Tensor, "1 3 h w"]) -> float:
-        """The loss alone, of the whole picture."""
-        sums = Sight(self, image, Place.whole(*image.shape[2:])).sums
-        losses = [self.terms[at].loss(layer, s) for layer, of_layer in sums.items() for at, s in of_layer.items()]
-        return math.fsum(map(float, losses))
 
     @cached_property
     def layers(self) -> set[str]:

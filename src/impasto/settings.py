@@ -28,7 +28,7 @@ STYLE_WEIGHT = 6e7
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "style_loss": {"gram": 1.0},
-        "style_layers": dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2),
+        "style_layers": dict.fromkeys(STYLE_LAYERS, 0.2),
         "style_weight": 1e8,
         "edges": "black",
         "smooth_chroma": False,

@@ -87,12 +87,26 @@ class Style:
         return self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])
 
 
+class OfPixels:
+    """What terms have in common that are sums over the picture itself: a weight, per 512 x 512 pixels."""
+
+    weight: float
+
+    @property
+    def layers(self) -> Mapping[str, float]:
+        return {PIXELS: 1.0}
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:  # noqa: ARG002
+        total, pixels = sums
+        return self.weight * (PAPER_PIXELS / pixels) * total  # type: ignore[no-any-return]
+
+
 CELL = 4
 """px, of the cells in which lines are looked for. They fit into places, which begin on multiples of 16."""
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(OfPixels):
     """½ Σ (D − D_p)², D the Laplacian of the picture and D_p that of the photograph, per 512 x 512 pixels: keeps the
     fine lines of faces and letters. Not in the paper; see ``losses.laplacian``. ``target`` is D_p ``(1, 1, h_c, w_c)``.
     """
@@ -101,34 +115,18 @@ class Lines:
     weight: float
     name: str = "lines"
 
-    @property
-    def layers(self) -> Mapping[str, float]:
-        return {PIXELS: 1.0}
-
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
         cells = replace(F, stride=CELL)
         difference = laplacian(F.activation, CELL)[..., *cells.counted] - self.target[..., *cells.in_picture]
         return difference.square().sum() / 2, F.pixels
 
-    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:  # noqa: ARG002
-        lines, pixels = sums
-        return self.weight * (PAPER_PIXELS / pixels) * lines  # type: ignore[no-any-return]
-
 
 @dataclass(frozen=True)
-class Variation:
+class Variation(OfPixels):
     """The total variation, per 512 x 512 pixels. Not in the paper."""
 
     weight: float
     name: str = "tv"
 
-    @property
-    def layers(self) -> Mapping[str, float]:
-        return {PIXELS: 1.0}
-
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
         return total_variation(F.activation, F.counted), F.pixels
-
-    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:  # noqa: ARG002
-        variation, pixels = sums
-        return self.weight * (PAPER_PIXELS / pixels) * variation  # type: ignore[no-any-return]

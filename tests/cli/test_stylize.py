@@ -302,7 +302,7 @@ BAD_OPTIONS = {
     "--max-pixels 0": "max_pixels",
     "--tv-weight nan": "tv_weight",
     "--style-weight inf": "style_weight",
-    "--strength 1.5": "strength",
+    "--strength 1.5": "strength: Input should be less than or equal to 1",
     "--keep-lines -1": "keep_lines",
     "--edges red": "edges",
     "--coarse-steps nan": "coarse_steps",

@@ -68,7 +68,7 @@ def out_option(default: str) -> Any:
     )
 
 
-def style_layers_option(name: str, default: str) -> Any:
+def style_layers_option(name: str, default: str = "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1") -> Any:
     return option(
         name,
         panel=LOSS,
@@ -198,9 +198,7 @@ def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
     """Those that the options of a command ask for; what was not given keeps its default."""
     from impasto.settings import Settings, validated
 
-    given = {
-        name: value for name, value in options.items() if name in {*Settings.model_fields, "strength", "preset"}
-    } | changed
+    given = {name: value for name, value in options.items() if name in {*Settings.model_fields, "preset"}} | changed
     return validated(**{name: value for name, value in given.items() if value is not None})
 
 

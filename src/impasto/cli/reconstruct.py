@@ -59,9 +59,7 @@ def content(
 @app.command("style", cls=o.Command)
 def style(
     painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    layers: Annotated[
-        str | None, o.style_layers_option("--layers", "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1")
-    ] = None,
+    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
     size: o.Size = None,
     style_loss: o.PaperStyleLoss = None,
@@ -114,9 +112,7 @@ def texture(
             default="512",
         ),
     ] = None,
-    layers: Annotated[
-        str | None, o.style_layers_option("--layers", "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1")
-    ] = None,
+    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
     style_loss: o.PaperStyleLoss = None,
     tv_weight: o.TvWeight = None,
