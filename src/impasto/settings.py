@@ -128,7 +128,8 @@ class Settings(BaseModel):
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
     keep_lines: Weight = 0.0
-    """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 1 shows."""
+    """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 1 holds
+    them, for some grain."""
     content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)

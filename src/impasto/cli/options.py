@@ -117,7 +117,7 @@ KeepLines = Annotated[
     option(
         "--keep-lines",
         panel=LOSS,
-        text="Keeps the photograph's fine lines, of faces and letters. 1 shows, 10 holds them.",
+        text="Keeps the photograph's fine lines, of faces and letters. 1 holds them, for some grain.",
         default="0",
     ),
 ]
