@@ -154,6 +154,8 @@ def network_of(
         network = deepcopy(network).requires_grad_(False).eval()
         if isinstance(network, VGG):
             network.edges = settings.edges
+    if isinstance(network, VGG) and device is not None and device.type == "cuda":
+        network = network.widened()
     if isinstance(network, nn.Module):
         network = network.to(device, precision)
     assert isinstance(network, Network)

@@ -4,7 +4,7 @@ L_total(p, a, x) = α L_content(p, x) + β L_style(a, x)                        
 L_style(a, x)    = Σ_l w_l E_l                                                     (equation 5)
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.features import Features, Place
-from impasto.network.protocol import Network
+from impasto.network.kernels import together
+from impasto.network.protocol import Network, Pullback
 from impasto.style import StyleLoss, Sums, as_it_is
-from impasto.tensors import Numbers, wide
+from impasto.tensors import Numbers, side_by_side, wide
 from impasto.terms import PIXELS, Term
 
 SumsOfTerms = dict[str, dict[int, Sums]]
@@ -62,14 +63,18 @@ class TotalLoss:
         """The terms by name, and the gradient of their sum with respect to ``sums``."""
         values: dict[str, Tensor] = {}
         D: SumsOfTerms = {}
-        for layer, of_layer in sums.items():
-            D[layer] = {}
-            for at, s in of_layer.items():
-                leaf = rebuilt(s, [x.detach().requires_grad_(True) if is_summed(x) else x for x in s])
-                loss = self.terms[at].loss(layer, leaf)
-                D[layer][at] = torch.autograd.grad(loss, list(filter(is_summed, leaf)), materialize_grads=True)
-                name = self.terms[at].name
-                values[name] = values.get(name, 0.0) + wide(loss.detach())
+        losses: list[tuple[str, Tensor]] = []
+        with side_by_side(device_of(sums)) as branch:
+            for layer, of_layer in sums.items():
+                D[layer] = {}
+                for at, s in of_layer.items():
+                    with branch():
+                        leaf = rebuilt(s, [x.detach().requires_grad_(True) if is_summed(x) else x for x in s])
+                        loss = self.terms[at].loss(layer, leaf)
+                        D[layer][at] = torch.autograd.grad(loss, list(filter(is_summed, leaf)), materialize_grads=True)
+                        losses.append((self.terms[at].name, wide(loss.detach())))
+        for name, value in losses:
+            values[name] = values.get(name, 0.0) + value
         return values, D
 
 
@@ -85,8 +90,8 @@ class Sight:
         self.x = image[..., place.seen_rows, place.seen_columns].detach().requires_grad_(True)
         network, layers = objective.network, objective.layers
         readouts, strides = getattr(network, "readouts", {}), getattr(network, "strides", {})
-        self.activations = dict(network(self.x, layers)) if layers else {}
-        all_seen = {**self.activations, PIXELS: self.x}
+        activations, self.pullback = looked(network, self.x, layers)
+        all_seen = {**activations, PIXELS: self.x}
         self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
         self.sums = {
             layer: objective.statistics(layer, Features(seen, readouts.get(layer), place, strides.get(layer, 1)))
@@ -96,15 +101,7 @@ class Sight:
     def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
         """That of the loss with respect to the place's pixels, from D, that with respect to the sums. Uses up both D
         and what was seen."""
-        heads = heads_of(self.activations)
-        for layer in [layer for layer in self.activations if layer not in heads]:
-            self.activations.pop(layer).register_hook(  # type: ignore[no-untyped-call]
-                lambda deeper, layer=layer: together(self.own_gradient(layer, D), deeper)
-            )
-        gradient = None
-        if heads:
-            outputs = [self.activations.pop(layer) for layer in heads]
-            (gradient,) = torch.autograd.grad(outputs, self.x, [self.own_gradient(layer, D) for layer in heads])
+        gradient = None if self.pullback is None else self.pullback(lambda layer: self.own_gradient(layer, D))
         if self.sums[PIXELS]:
             own = self.own_gradient(PIXELS, D)
             gradient = own if gradient is None else gradient + own
@@ -122,9 +119,23 @@ class Sight:
         return gradient
 
 
-def together(own: Tensor, deeper: Tensor) -> Tensor:
-    """Their sum, in the place of the first, unless that is one number for many positions."""
-    return own + deeper if 0 in own.stride() else own.add_(deeper)
+def looked(network: Network, x: Tensor, layers: Collection[str]) -> tuple[Mapping[str, Tensor], Pullback | None]:
+    """The activations of ``layers``, and the way back to x: the network's own, or autograd's."""
+    if not layers:
+        return {}, None
+    if hasattr(network, "look"):
+        found: tuple[Mapping[str, Tensor], Pullback] = network.look(x, layers)
+        return found
+    activations = dict(network(x, layers))
+    held = dict(activations)
+
+    def pullback(own: Callable[[str], Tensor]) -> Tensor:
+        heads = heads_of(held)
+        for layer in [layer for layer in held if layer not in heads]:
+            held.pop(layer).register_hook(lambda deeper, layer=layer: together(own(layer), deeper))  # type: ignore[no-untyped-call]
+        return torch.autograd.grad([held.pop(layer) for layer in heads], x, [own(layer) for layer in heads])[0]
+
+    return activations, pullback
 
 
 def heads_of(activations: Mapping[str, Tensor]) -> list[str]:
@@ -154,6 +165,12 @@ def added(sums: Iterable[SumsOfTerms]) -> SumsOfTerms:
 def is_summed(x: Any) -> bool:
     """Whether a part of a statistic has a gradient; a number of positions has none."""
     return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def device_of(sums: SumsOfTerms) -> torch.device:
+    """Where the sums are."""
+    tensors = (x for of_layer in sums.values() for s in of_layer.values() for x in s if isinstance(x, Tensor))
+    return next((x.device for x in tensors), torch.device("cpu"))
 
 
 def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:

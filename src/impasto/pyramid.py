@@ -54,7 +54,7 @@ class CoarseToFine:
 
     def __init__(self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> None:
         self.objectives_at, self.image, self.settings = objectives_at, start, settings
-        self.solver = solver_of(settings.solver)
+        self.solver = solver_of(settings.solver, start.device.type)
         self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
 
     def start(self) -> Ascent:

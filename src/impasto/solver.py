@@ -93,8 +93,15 @@ def as_numbers(*scalars: float | Tensor) -> list[float]:
     return [next(values) if isinstance(x, torch.Tensor) else float(x) for x in scalars]
 
 
-Evaluate = Callable[[Tensor], Point]
-"""The objective at an image."""
+class Evaluate:
+    """The objective at an image, called so many times."""
+
+    def __init__(self, objective: Objective, count: int = 0) -> None:
+        self.objective, self.count = objective, count
+
+    def __call__(self, image: Image) -> Point:
+        self.count += 1
+        return Point(image, *self.objective.value_and_gradient(image))
 
 
 @runtime_checkable
@@ -135,15 +142,9 @@ def begin(objective: Objective, image: Image, solver: Solver) -> Descent:
 
 def advance(objective: Objective, descent: Descent, solver: Solver) -> Descent | None:
     """One step further; None where none lowers the loss."""
-    evaluations = descent.evaluations
-
-    def evaluate(image: Tensor) -> Point:
-        nonlocal evaluations
-        evaluations += 1
-        return Point(image, *objective.value_and_gradient(image))
-
+    evaluate = Evaluate(objective, descent.evaluations)
     state = solver.step(evaluate, descent.state)
-    return None if state is None else Descent(state, descent.index + 1, evaluations)
+    return None if state is None else Descent(state, descent.index + 1, evaluate.count)
 
 
 def minimise(objective: Objective, image: Image, steps: int, solver: str | Solver = "lbfgs") -> Iterator[Step]:
@@ -174,7 +175,7 @@ class LBFGSState:
     """A point, and the pairs of the steps to it, the latest last."""
 
     point: Point
-    pairs: tuple[Pair, ...] = ()
+    pairs: Sequence[Pair] = ()
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class Found(Point):
     curvature: float
 
 
-def wolfe_search(evaluate: Evaluate, start: Point, direction: Image, tries: int = 12) -> Found | None:
+def wolfe_search(evaluate: Callable[[Tensor], Point], start: Point, direction: Image, tries: int = 12) -> Found | None:
     """A point along ``direction``, clipped to [0, 1], that meets the weak Wolfe conditions, by doubling and bisection.
 
     Lewis and Overton, *Nonsmooth optimization via quasi-Newton methods* (2013), algorithm 2.6. Returns the best point
@@ -296,6 +297,12 @@ SOLVERS: dict[str, Solver] = {"lbfgs": LBFGS(), "adam": Adam()}
 """By the name that ``--solver`` takes."""
 
 
-def solver_of(solver: str | Solver) -> Solver:
-    """The one of that name. Raises UsageError for a name that is not in ``SOLVERS``."""
-    return entry(SOLVERS, solver, "solver") if isinstance(solver, str) else solver
+def solver_of(solver: str | Solver, device: str = "cpu") -> Solver:
+    """The one of that name, or as it is; on a GPU, L-BFGS is ``replay.Replayed``. Raises UsageError for a name that is
+    not in ``SOLVERS``."""
+    found = entry(SOLVERS, solver, "solver") if isinstance(solver, str) else solver
+    if device == "cuda" and isinstance(found, LBFGS):
+        from impasto.replay import Replayed
+
+        return Replayed(found)
+    return found

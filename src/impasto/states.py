@@ -1,7 +1,7 @@
 """States as data: any frozen dataclass of tensors, numbers and names, taken apart for a file and put together again."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -48,11 +48,11 @@ def _taken_apart(state: Any, where: str, tensors: dict[str, Tensor]) -> Any:
         return {kind: {name: _taken_apart(value, f"{where}.{name}", tensors) for name, value in own.items()}}
     if isinstance(state, Mapping):
         return {"dict": {key: _taken_apart(value, f"{where}.{key}", tensors) for key, value in state.items()}}
-    if isinstance(state, tuple | list):
-        items = [_taken_apart(item, f"{where}.{at}", tensors) for at, item in enumerate(state)]
-        return {"tuple": items} if isinstance(state, tuple) else items
     if state is None or isinstance(state, bool | int | float | str):
         return state
+    if isinstance(state, Sequence):
+        items = [_taken_apart(item, f"{where}.{at}", tensors) for at, item in enumerate(state)]
+        return items if isinstance(state, list) else {"tuple": items}
     raise TypeError(f"{where} is a {type(state).__name__}, which no state may hold")
 
 

@@ -157,11 +157,23 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     C = ridged(x.covariance)
     projected = a.directions.T @ C @ a.directions
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
-    roots = torch.linalg.eigvalsh(numbers(scaled.double())).clamp_min(RIDGE**2).sqrt().sum()
+    roots = trace_of_root(scaled.double())
     rest = (C.trace() - projected.trace()).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = projected.trace() + a.variances.sum() - 2 * roots
     distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()
     return distance / len(C)
+
+
+def trace_of_root(A: Float[Tensor, "N N"]) -> Float[Tensor, ""]:
+    """tr A^½, the sum of the roots of A's eigenvalues."""
+    import torch
+
+    from impasto.gradients import TraceOfRoot
+
+    if A.is_cuda:
+        found: Tensor = TraceOfRoot.apply(A)  # type: ignore[no-untyped-call]
+        return found
+    return torch.linalg.eigvalsh(numbers(A)).clamp_min(RIDGE**2).sqrt().sum()
 
 
 def mean_square(x: Float[Tensor, " N"]) -> Float[Tensor, ""]:

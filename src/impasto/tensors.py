@@ -4,10 +4,13 @@ Importing torch takes seconds. Files with a registry do not import it, so that `
 wrong name is refused, at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 else:
     Tensor = Any
@@ -37,4 +40,34 @@ class Numbers(Mapping[str, float]):
         return len(self.scalars)
 
 
-__all__ = ["Numbers", "Tensor", "wide"]
+@contextmanager
+def side_by_side(device: "torch.device") -> "Iterator[Callable[[], AbstractContextManager[Any]]]":
+    """Work of which no part needs another's result: a GPU may do what is within each ``with branch():`` at once."""
+    import torch
+
+    if device.type != "cuda":
+        yield nullcontext
+        return
+    main = torch.cuda.current_stream(device)
+    used: list[torch.cuda.Stream] = []
+
+    def branch() -> AbstractContextManager[Any]:
+        stream = stream_of(device, len(used))
+        stream.wait_stream(main)
+        used.append(stream)
+        return torch.cuda.stream(stream)
+
+    yield branch
+    for stream in used:
+        main.wait_stream(stream)
+
+
+@cache
+def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":
+    """One of the device's queues of work."""
+    import torch
+
+    return torch.cuda.Stream(device)
+
+
+__all__ = ["Numbers", "Tensor", "side_by_side", "wide"]

@@ -37,7 +37,7 @@ def test_a_frozen_link_has_the_gradient_of_one_that_learns(squeezed):
 def test_the_gradient_of_a_frozen_link_equals_finite_differences(squeezed, mirrored, height, width):
     link = Link(tensors(squeezed))
     x = seen(height, width).requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda x: link(x, mirrored=mirrored), x)
+    assert torch.autograd.gradcheck(lambda x: link(x, mirror=mirrored), x)
 
 
 def test_mirrored_edges_see_the_mirror_image():
@@ -45,8 +45,8 @@ def test_mirrored_edges_see_the_mirror_image():
     x, link = seen(), Link(tensors(False))
     y = torch.cat([x.flip(3)[..., :-1], x, x.flip(3)[..., 1:]], dim=3)
     y = torch.cat([y.flip(2)[..., :-1, :], y, y.flip(2)[..., 1:, :]], dim=2)
-    torch.testing.assert_close(link(x, mirrored=True), link(y)[..., 6:13, 5:11])
-    assert not torch.allclose(link(x), link(x, mirrored=True))
+    torch.testing.assert_close(link(x, mirror=True), link(y)[..., 6:13, 5:11])
+    assert not torch.allclose(link(x), link(x, mirror=True))
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 8), (7, 6), (6, 7), (5, 5)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,25 +26,35 @@ class Preprocessing:
 
     def __call__(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         ordered = image.flip(1) if self.channels == "BGR" else image
-        return (self.scale * ordered - self._column(image, self.mean)) / self._column(image, self.std)
+        mean, std = (column(values, image.dtype, image.device) for values in (self.mean, self.std))
+        return (self.scale * ordered - mean) / std
 
-    @staticmethod
-    def _column(like: Tensor, values: tuple[float, float, float]) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
+
+@cache
+@torch.inference_mode(mode=False)
+def column(values: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 3 1 1"]:
+    """One number for each channel, sent to the device once."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
 
 
 CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
+Pullback = Callable[[Callable[[str], Tensor]], Tensor]
+"""The way back from layers to the image: takes a function that gives the gradient with respect to a layer's activation,
+which is called for each layer, the deepest first, when the gradient from deeper ones gets there."""
+
+
 @runtime_checkable
 class Network(Protocol):
     """Anything that tells what it sees in named layers; an ``nn.Module`` is also moved and converted as a run asks.
 
-    It is not trained, and what it is made of does not matter. Two more attributes are used where they are there:
+    It is not trained, and what it is made of does not matter. Three more attributes are used where they are there:
     ``readouts``, matrices ``{layer: (N, N′)}`` that turn the activations of a layer into the features that count (see
-    ``VGG``), and ``strides``, ``{layer: px}`` between two positions of a layer, without which a picture is not looked
-    at in parts.
+    ``VGG``); ``strides``, ``{layer: px}`` between two positions of a layer, without which a picture is not looked
+    at in parts; and ``look(image, layers)``, activations with a ``Pullback`` of its own, without which autograd's is
+    taken.
     """
 
     @property

@@ -6,17 +6,19 @@ pooling by average pooling. A network with fewer filters per layer, or one that 
 smaller weights.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as nnf
 
 from impasto.errors import WeightsError
 from impasto.names import entry
+from impasto.network.kernels import even, folded, halved, opened, together
 from impasto.network.link import PARTS, Link
-from impasto.network.pooling import POOLINGS
-from impasto.network.protocol import Preprocessing, check_layers
+from impasto.network.pooling import POOLINGS, average_pool
+from impasto.network.protocol import Preprocessing, Pullback, check_layers
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 """VGG-19's."""
@@ -121,19 +123,87 @@ class VGG(nn.Module):
         precision of the weights.
         Raises UsageError for a layer that this network does not have.
         """
-        check_layers(layers, self.layers)
         activations: dict[str, Tensor] = {}
-        x, mirrored = self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype), self.edges == "mirrored"
-        for layer in self.chain:
-            if len(activations) == len(set(layers)):
-                break
+        x = self.preprocessed(image)
+        for layer in self.until(layers):
             if layer in self.links:
-                x = self.link(layer)(x, kept=layer in layers, mirrored=mirrored)
+                x = self.link(layer)(x, self.mirrored)
             else:
-                x = self.pool(even(x) if mirrored else x)
+                x = self.pool(even(x) if self.mirrored else x)
             if layer in layers:
                 activations[layer] = x
         return activations
+
+    def look(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> tuple[dict[str, Tensor], Pullback]:
+        """Activations as of ``forward``, of one image, and the way back, which takes less than autograd's.
+
+        Autograd would keep every activation that a convolution or a pooling has seen, for gradients of weights that
+        nobody asks for; the gradient with respect to the image takes the kernels and where the ReLUs were open: one
+        byte an activation instead of four, twice over, or with bfloat16 the two of the activation itself.
+        """
+        image = image.detach().requires_grad_(True)
+        with torch.enable_grad():
+            wanted = self.preprocessed(image)
+        activations: dict[str, Tensor] = {}
+        way: list[tuple[str, Any]] = []
+        x = wanted.detach().contiguous(memory_format=torch.channels_last)
+        for layer in self.until(layers):
+            before = x
+            if layer in self.links:
+                x = self.link(layer).ahead(x, self.mirrored)
+                small = x.itemsize == 2  # then a second form of it costs more than it saves
+                way.append((layer, x if layer in layers or small else x.bool()))
+            elif self.pool is average_pool:
+                x = halved(x, whole=self.mirrored)
+                way.append((layer, None))
+            else:
+                x, back = self.pooled(before)
+                way.append((layer, back))
+            if layer in layers:
+                activations[layer] = x
+
+        def pullback(own: Callable[[str], Tensor]) -> Tensor:
+            gradient: Tensor | None = None
+            pooled = padded = False
+            while way:
+                layer, kept = way.pop()
+                mine = own(layer) if layer in layers else None
+                if layer in self.links:
+                    inner = opened(kept, gradient, mine, padded=padded, pooled=pooled, whole=self.mirrored)
+                    gradient, padded, pooled = self.link(layer).back(inner, self.mirrored), self.mirrored, False
+                    continue
+                if padded and (mine is not None or kept is not None):
+                    assert gradient is not None
+                    gradient, padded = folded(gradient), False
+                gradient = gradient if mine is None else together(mine, gradient)
+                pooled = kept is None
+                gradient = gradient if pooled else kept(gradient)
+            assert gradient is not None
+            gradient = folded(gradient) if padded else gradient
+            return torch.autograd.grad(wanted, image, gradient)[0]
+
+        return activations, pullback
+
+    def preprocessed(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """What the first layer wants to see, in the precision of the weights."""
+        return self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype)
+
+    def until(self, layers: Collection[str]) -> tuple[str, ...]:
+        """The chain, up to the deepest of ``layers``. Raises UsageError for one that this network does not have."""
+        check_layers(layers, self.layers)
+        return self.chain[: 1 + max((self.chain.index(layer) for layer in layers), default=-1)]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether a convolution sees the mirror image beyond the edges."""
+        return self.edges == "mirrored"
+
+    def pooled(self, x: Float[Tensor, "1 N h w"]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """By any pooling, with autograd's way back."""
+        x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            y = self.pool(even(x) if self.mirrored else x)
+        return y.detach(), lambda gradient: torch.autograd.grad(y, x, gradient)[0]
 
     def features(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """The paper's feature matrices F^l of one image: ``{layer: (N_l, M_l)}``, N_l filters at M_l positions."""
@@ -141,15 +211,42 @@ class VGG(nn.Module):
         seen = {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
         return {layer: R[layer] @ F if layer in R else F for layer, F in seen.items()}
 
+    def widened(self, multiple: int = 16) -> "VGG":
+        """The same network with filters that are always 0 added, to a multiple of so many: the products of a GPU count
+        in such. Layers that get some have a readout, without them."""
+        return VGG(widened(self.weights(), multiple), self.preprocessing, self.pooling, self.edges)
+
     def weights(self) -> dict[str, Tensor]:
         """The tensors this network was made from, under the same names."""
         return {key.removeprefix("links."): value.detach() for key, value in self.named_parameters()}
 
 
-def even(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h2 w2"]:
-    """With a last odd row or column repeated, so that pooling by two leaves nothing out."""
-    height, width = x.shape[2:]
-    return nnf.pad(x, (0, width % 2, 0, height % 2), mode="replicate") if height % 2 or width % 2 else x
+def widened(weights: Mapping[str, Tensor], multiple: int) -> dict[str, Tensor]:
+    """The tensors of the chain with every number of filters a multiple of this one, those added being 0."""
+    found: dict[str, Tensor] = {}
+    before = 0  # of the filters that the layer before was given
+
+    def grown(x: Tensor, rows: int, columns: int = 0) -> Tensor:
+        return torch.nn.functional.pad(x, (0, 0) * (x.ndim - 2) + ((0, columns) if x.ndim > 1 else ()) + (0, rows))
+
+    for layer in layers_of(weights):
+        parts = {part: weights[key] for part in PARTS if (key := f"{layer}.{part}") in weights}
+        filters = -len(parts["bias"]) % multiple
+        inner, given = (-size % multiple for size in parts["weight"].shape[1::-1])
+        if "squeeze" in parts:
+            parts["squeeze"] = grown(parts["squeeze"], inner, before)
+        if "expand" in parts:
+            parts["expand"] = grown(parts["expand"], filters, given)
+        rows, columns = given if "expand" in parts else filters, inner if "squeeze" in parts else before
+        parts["weight"] = grown(parts["weight"], rows, columns)
+        if filters and "readout" not in parts:
+            parts["readout"] = torch.eye(len(parts["bias"]))
+        if "readout" in parts:
+            parts["readout"] = grown(parts["readout"], 0, filters)
+        parts["bias"] = grown(parts["bias"], filters)
+        found |= {f"{layer}.{part}": value for part, value in parts.items()}
+        before = filters
+    return found
 
 
 def layers_of(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
