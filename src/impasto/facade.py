@@ -1,6 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.errors import InputError, LimitError, UsageError
+from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE
 from impasto.images.files import read
 from impasto.images.resizing import resized, scaled
@@ -26,7 +27,9 @@ from impasto.settings import Settings, validated
 from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from
 from impasto.style import STYLE_LOSSES, StyleLoss
+from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Style, Term, Variation
+from impasto.tiling import bytes_of, places_of
 from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 1e5
@@ -182,7 +185,16 @@ def objective_of(
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
-    return TotalLoss(network, terms)
+    return TotalLoss(network, terms, places_within(network, photograph))
+
+
+def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
+    """None, where a GPU has the memory to look at all of the image at once: two fifths of what is free."""
+    if image is None or not image.is_cuda or not isinstance(network, VGG):
+        return ()
+    height, width = image.shape[2:]
+    enough = bytes_of(network, height * width) <= 0.4 * free_memory(image.device)
+    return () if enough else tuple(places_of(height, width))
 
 
 def style_terms(settings: Settings, network: Network, painting: Tensor) -> list[Style]:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from impasto.solver import LBFGS, Evaluate, Image, LBFGSState, Objective, Pair, Point, first_direction
-from impasto.tensors import Numbers
+from impasto.tensors import Numbers, free_memory
 
 
 class Replayed:
@@ -93,8 +93,13 @@ class Tries:
     which is ``solver.two_loop`` in a few products.
     """
 
+    ready = False
+    """Whether there was a try in this process."""
+
     def __init__(self, objective: Objective, state: LBFGSState, history: int) -> None:
         self.objective = objective
+        if state.point.image.is_cuda:  # half of the memory there is may hold pairs
+            history = max(3, min(history, free_memory(state.point.image.device) // (4 * state.point.image.nbytes)))
         self.x, self.g = state.point.image.clone(), state.point.gradient.clone()
         self.d = torch.empty_like(self.x)
         new = self.x.new_zeros
@@ -133,10 +138,11 @@ class Tries:
         """Try a step of ``t`` times the direction; it is one where the weak Wolfe conditions hold, or ``forced``."""
         self.t.fill_(t)
         self.forced.fill_(forced)
-        if self.replay is None:
-            self.attempt()  # as it is: libraries make themselves ready at the first call, which no recording may hold
-            self.replay = recorded(self.attempt) if self.x.is_cuda else self.attempt
+        if not Tries.ready:
+            self.attempt()  # as it is: libraries make themselves ready at their first call, which no recording may hold
+            Tries.ready = True
         else:
+            self.replay = self.replay or (recorded(self.attempt) if self.x.is_cuda else self.attempt)
             self.replay()
         accepted, lowers, kept, *terms = self.told.tolist()
         self.steps += bool(accepted)
@@ -239,7 +245,15 @@ class Kept(Sequence[Pair]):
 
 def recorded(call: Callable[[], None]) -> Callable[[], None]:
     """``call``, which was called before, as one CUDA graph: what is to be launched, all at once."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()  # a recording has memory of its own
+    graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()
+    aside.wait_stream(here)
+    with torch.cuda.stream(aside):
+        graph.capture_begin()
+        try:
+            call()
+        finally:
+            graph.capture_end()
+    here.wait_stream(aside)
     return graph.replay

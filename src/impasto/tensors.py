@@ -40,6 +40,14 @@ class Numbers(Mapping[str, float]):
         return len(self.scalars)
 
 
+def free_memory(device: "torch.device") -> int:
+    """Bytes that a GPU can still give to this process."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
 @contextmanager
 def side_by_side(device: "torch.device") -> "Iterator[Callable[[], AbstractContextManager[Any]]]":
     """Work of which no part needs another's result: a GPU may do what is within each ``with branch():`` at once."""
@@ -70,4 +78,4 @@ def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":
     return torch.cuda.Stream(device)
 
 
-__all__ = ["Numbers", "Tensor", "side_by_side", "wide"]
+__all__ = ["Numbers", "Tensor", "free_memory", "side_by_side", "wide"]

@@ -1,13 +1,14 @@
 """Views: what is seen of the image that the solver moves. The view is what is scored and what is saved."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from impasto.losses import luminance
+from impasto.losses import LUMINANCE, luminance
 from impasto.solver import Objective
 
 View = Callable[[Tensor], Tensor]
@@ -37,11 +38,20 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
     well. Edges are repeated.
     """
-    rows = nnf.pad(image, (1, 1, 0, 0), mode="replicate")
-    rows = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
-    both = nnf.pad(rows, (0, 0, 1, 1), mode="replicate")
-    blurred = (both[..., :-2, :] + 2 * both[..., 1:-1, :] + both[..., 2:, :]) / 4
-    return (blurred + luminance(image - blurred)).clamp(0, 1)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        seen = nnf.conv2d(nnf.pad(image, (1, 1, 1, 1), mode="replicate"), chroma_blur(image.dtype, image.device))
+    return seen.clamp(0, 1)
+
+
+@cache
+@torch.inference_mode(mode=False)
+def chroma_blur(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "3 3 3 3"]:
+    """B x + luminance(x − B x), B the blur, as one convolution."""
+    blur = torch.tensor([1.0, 2.0, 1.0], dtype=dtype).outer(torch.tensor([1.0, 2.0, 1.0], dtype=dtype)) / 16
+    itself = torch.zeros(3, 3, dtype=dtype)
+    itself[1, 1] = 1
+    of_luminance = torch.stack([weight * (itself - blur) for weight in LUMINANCE]).expand(3, -1, -1, -1)
+    return (of_luminance + torch.einsum("ij,hw->ijhw", torch.eye(3, dtype=dtype), blur)).to(device)
 
 
 class Through:

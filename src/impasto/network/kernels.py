@@ -113,18 +113,20 @@ def convolved(
     if fused(x) and few(K) and min(x.shape[2:]) > 1:
         return kernels().convolved(x, K, b, mirror)  # type: ignore[no-any-return]
     x, padding = (mirrored(x), 0) if mirror else (x, 1)
-    if b is None:
-        return nnf.conv2d(x, K, padding=padding)
-    if x.is_cuda and x.dtype == torch.bfloat16:
-        return torch.cudnn_convolution_relu(x, K, b, (1, 1), (padding, padding), (1, 1), 1)
-    return nnf.conv2d(x, K, b, padding=padding).relu_()
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        if b is None:
+            return nnf.conv2d(x, K, padding=padding)
+        if x.is_cuda and x.dtype == torch.bfloat16:
+            return torch.cudnn_convolution_relu(x, K, b, (1, 1), (padding, padding), (1, 1), 1)
+        return nnf.conv2d(x, K, b, padding=padding).relu_()
 
 
 def convolved_back(gradient: Float[Tensor, "1 N h w"], K: Float[Tensor, "N C 3 3"], mirror: bool) -> Tensor:
     """What comes back through K ∗ x: with respect to x, or, where that was ``mirrored``, to the mirrored one."""
     if fused(gradient) and few(K) and len(K) <= 64:
         return kernels().convolved_back(gradient, K, wider=mirror)  # type: ignore[no-any-return]
-    return nnf.conv_transpose2d(gradient, K, padding=0 if mirror else 1)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        return nnf.conv_transpose2d(gradient, K, padding=0 if mirror else 1)
 
 
 def few(K: Float[Tensor, "N C 3 3"]) -> bool:

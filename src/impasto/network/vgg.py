@@ -211,18 +211,23 @@ class VGG(nn.Module):
         seen = {layer: x.flatten(2).squeeze(0) for layer, x in self(image, layers).items()}
         return {layer: R[layer] @ F if layer in R else F for layer, F in seen.items()}
 
-    def widened(self, multiple: int = 16) -> "VGG":
-        """The same network with filters that are always 0 added, to a multiple of so many: the products of a GPU count
-        in such. Layers that get some have a readout, without them."""
-        return VGG(widened(self.weights(), multiple), self.preprocessing, self.pooling, self.edges)
+    def widened(self) -> "VGG":
+        """The same network with filters added that are always 0, to numbers that a GPU multiplies well. Layers that get
+        some have a readout, without them."""
+        return VGG(widened(self.weights()), self.preprocessing, self.pooling, self.edges)
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors this network was made from, under the same names."""
         return {key.removeprefix("links."): value.detach() for key, value in self.named_parameters()}
 
 
-def widened(weights: Mapping[str, Tensor], multiple: int) -> dict[str, Tensor]:
-    """The tensors of the chain with every number of filters a multiple of this one, those added being 0."""
+def missing(count: int) -> int:
+    """To the next multiple of 16, or, from 32 on, of 64."""
+    return -count % (16 if count <= 32 else 64)
+
+
+def widened(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the chain with filters that are 0 added, as many as are ``missing``."""
     found: dict[str, Tensor] = {}
     before = 0  # of the filters that the layer before was given
 
@@ -231,8 +236,8 @@ def widened(weights: Mapping[str, Tensor], multiple: int) -> dict[str, Tensor]:
 
     for layer in layers_of(weights):
         parts = {part: weights[key] for part in PARTS if (key := f"{layer}.{part}") in weights}
-        filters = -len(parts["bias"]) % multiple
-        inner, given = (-size % multiple for size in parts["weight"].shape[1::-1])
+        filters = missing(len(parts["bias"]))
+        inner, given = (missing(size) for size in parts["weight"].shape[1::-1])
         if "squeeze" in parts:
             parts["squeeze"] = grown(parts["squeeze"], inner, before)
         if "expand" in parts:
