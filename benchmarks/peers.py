@@ -37,7 +37,7 @@ class Peer(Protocol):
         """VGG-19's."""
         ...
 
-    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path) -> list[str]:
+    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path, device: str) -> list[str]:
         """What to run so that pictures appear in the folder ``out``."""
         ...
 
@@ -71,10 +71,10 @@ class NeuralStylePt:
             save_weights(ours, Weights(tensors, CAFFE, normalised=True))  # it is not, and is to stay so
         return theirs, ours
 
-    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path) -> list[str]:
+    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path, device: str) -> list[str]:
         theirs, _ = self.prepared()
         return [
-            *[sys.executable, str(checkout / "neural_style.py"), "-gpu", "c", "-seed", "0"],
+            *[sys.executable, str(checkout / "neural_style.py"), "-gpu", "c" if device == "cpu" else "0", "-seed", "0"],
             *["-disable_check", "-model_file", str(theirs)],
             *["-content_image", str(content), "-style_image", str(style), "-image_size", str(size)],
             *["-num_iterations", str(self.evaluations), "-save_iter", "25", "-print_iter", "0"],
@@ -144,12 +144,12 @@ class StyleTransferPytorch:
             torch.save(named_as_in_torchvision(tensors | {"conv1_1.weight": K * scale}), path)
         return path
 
-    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path) -> list[str]:
+    def command(self, checkout: Path, content: Path, style: Path, size: int, out: Path, device: str) -> list[str]:
         """Its pictures of smaller sizes are overwritten by the next, so that one is left."""
         run = f"import sys; sys.path.insert(0, {str(checkout)!r}); from style_transfer.cli import main; main()"
         return [
             *["env", f"VGG19={self.prepared()}", sys.executable, "-c", run, str(content), str(style)],
-            *["--devices", "cpu", "--end-scale", str(size), "--output", str(out / "picture.png")],
+            *["--devices", device, "--end-scale", str(size), "--output", str(out / "picture.png")],
             *["--iterations", str(self.evaluations), "--initial-iterations", str(2 * self.evaluations)],
         ]
 

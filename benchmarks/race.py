@@ -45,10 +45,10 @@ def race(args: argparse.Namespace) -> dict[str, Any]:
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
     told = out / "impasto.json"
-    options = {"size": size, "steps": args.steps} | dict(option.split("=", 1) for option in args.option)
+    options = {"size": size, "steps": args.steps, "device": args.device} | dict(option.split("=", 1) for option in args.option)
     told.write_text(json.dumps({"peer": args.peer, "weights": str(peer.weights), "options": options}))
     commands = {
-        "peer": (peer.command(args.checkout.absolute(), *pair, size, folders["peer"]), folders["peer"]),
+        "peer": (peer.command(args.checkout.absolute(), *pair, size, folders["peer"], args.device), folders["peer"]),
         "impasto": ([sys.executable, "-m", "benchmarks.race", "--run", str(told), *map(str, pair)], Path.cwd()),
     }
     loss = peer.judge(*[read(str(picture)) for picture in pair])
@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--content", type=Path, required=True)
     parser.add_argument("--style", type=Path, required=True)
     parser.add_argument("--size", type=int, default=384, help="long side in px")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--evaluations", type=int, default=500, help="of the peer, at each of its sizes")
     parser.add_argument("--steps", type=int, default=150, help="of impasto, at most")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="another of our settings")

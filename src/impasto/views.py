@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from impasto.losses import LUMINANCE, luminance
+from impasto.network.kernels import convolution, convolution_back
 from impasto.solver import Objective
 
 View = Callable[[Tensor], Tensor]
@@ -38,9 +40,21 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
     well. Edges are repeated.
     """
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        seen = nnf.conv2d(nnf.pad(image, (1, 1, 1, 1), mode="replicate"), chroma_blur(image.dtype, image.device))
+    seen: Tensor = Blurred.apply(nnf.pad(image, (1, 1, 1, 1), mode="replicate"))  # type: ignore[no-untyped-call]
     return seen.clamp(0, 1)
+
+
+class Blurred(torch.autograd.Function):
+    """``chroma_blur`` of an image with its edges around it."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:  # noqa: ARG004
+        return convolution(image, chroma_blur(image.dtype, image.device), padding=0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+        (gradient,) = gradients
+        return convolution_back(gradient, chroma_blur(gradient.dtype, gradient.device), padding=0)
 
 
 @cache

@@ -113,20 +113,34 @@ def convolved(
     if fused(x) and few(K) and min(x.shape[2:]) > 1:
         return kernels().convolved(x, K, b, mirror)  # type: ignore[no-any-return]
     x, padding = (mirrored(x), 0) if mirror else (x, 1)
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        if b is None:
-            return nnf.conv2d(x, K, padding=padding)
-        if x.is_cuda and x.dtype == torch.bfloat16:
-            return torch.cudnn_convolution_relu(x, K, b, (1, 1), (padding, padding), (1, 1), 1)
-        return nnf.conv2d(x, K, b, padding=padding).relu_()
+    if b is None:
+        return convolution(x, K, padding)
+    if x.is_cuda and x.itemsize == 2:
+        return torch.cudnn_convolution_relu(x, K, b, *[(1, 1), (padding, padding), (1, 1), 1])
+    return convolution(x, K, padding, b).relu_()
 
 
 def convolved_back(gradient: Float[Tensor, "1 N h w"], K: Float[Tensor, "N C 3 3"], mirror: bool) -> Tensor:
     """What comes back through K ∗ x: with respect to x, or, where that was ``mirrored``, to the mirrored one."""
     if fused(gradient) and few(K) and len(K) <= 64:
         return kernels().convolved_back(gradient, K, wider=mirror)  # type: ignore[no-any-return]
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        return nnf.conv_transpose2d(gradient, K, padding=0 if mirror else 1)
+    return convolution_back(gradient, K, padding=0 if mirror else 1)
+
+
+def convolution(x: Tensor, K: Tensor, padding: int, b: Tensor | None = None) -> Tensor:
+    """K ∗ x + b. On a GPU torch rounds float32 to 10 bits for it, unless told not to."""
+    if x.is_cuda and x.dtype == torch.float32:
+        y = torch.cudnn_convolution(x, K, *[[padding] * 2, [1] * 2, [1] * 2, 1, False, False, False])
+        return y if b is None else y.add_(b[:, None, None])
+    return nnf.conv2d(x, K, b, padding=padding)
+
+
+def convolution_back(gradient: Tensor, K: Tensor, padding: int) -> Tensor:
+    """From the gradient with respect to K ∗ x to that with respect to x."""
+    if gradient.is_cuda and gradient.dtype == torch.float32:
+        how = [[padding] * 2, [0] * 2, [1] * 2, [1] * 2, 1, False, False, False]
+        return torch.cudnn_convolution_transpose(gradient, K, *how)
+    return nnf.conv_transpose2d(gradient, K, padding=padding)
 
 
 def few(K: Float[Tensor, "N C 3 3"]) -> bool:

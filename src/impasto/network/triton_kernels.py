@@ -14,8 +14,11 @@ from torch import Tensor
 CHANNELS = 64
 """Filters at most in one program."""
 
-TILES = {"image": (4, 32, 4), "other": (8, 16, 4)}
+TILE = 4, 32, 4
 """Rows and columns of a convolution's program, and warps: the fastest of some on an H100."""
+
+SIZES = ["h", "w", "height", "width"]
+"""Arguments whose values are many: no program is made for some of them."""
 
 
 def last(x: Tensor) -> Tensor:
@@ -62,7 +65,7 @@ def reflected(i, size):
     return tl.where(i >= size, 2 * size - 2 - i, i)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _mirrored(out, x, height, width, channels, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
     i, j, c, there = here(width, channels, COLUMNS, BLOCK)
     of_i, of_j = reflected(i - 1, height - 2), reflected(j - 1, width - 2)
@@ -73,7 +76,7 @@ def mirrored(x: Tensor) -> Tensor:
     return launched(_mirrored, empty(x, x.shape[1], x.shape[2] + 2, x.shape[3] + 2), last(x))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _halved(out, x, h, w, height, width, channels, COLUMNS: tl.constexpr, BLOCK: tl.constexpr):
     i, j, c, there = here(width, channels, COLUMNS, BLOCK)
     below, right = tl.minimum(2 * i + 1, h - 1), tl.minimum(2 * j + 1, w - 1)
@@ -107,7 +110,7 @@ def from_edges(g, i, j, c, there, h, w, channels):
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _opened(
     out,
     open_at,
@@ -168,7 +171,7 @@ def opened(
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _convolved(
     out,
     x,
@@ -213,7 +216,7 @@ def _convolved(
     tl.store(out + at(i, j, n, width, filters), total, there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def _convolved_image(
     out,
     x,
@@ -257,7 +260,7 @@ def convolved(x: Tensor, K: Tensor, b: Tensor | None, mirror: bool) -> Tensor:
 
 
 def _launched_image(out: Tensor, x: Tensor, K: Tensor, b: Tensor | None, mirror: bool) -> Tensor:
-    rows, columns, warps = TILES["image"]
+    rows, columns, warps = TILE
     filters, height, width = out.shape[1:]
     _convolved_image[triton.cdiv(width, columns), triton.cdiv(height, rows)](
         *(out, last(x), K, K if b is None else b, height, width, filters),
@@ -282,7 +285,7 @@ def convolved_back(gradient: Tensor, K: Tensor, wider: bool) -> Tensor:
 def _launched_convolution(
     out: Tensor, x: Tensor, K: Tensor, b: Tensor | None, steps: tuple[int, ...], mirror: bool, shift: int = 1
 ) -> Tensor:
-    rows, columns, warps = TILES["other"]
+    rows, columns, warps = TILE
     filters, height, width = out.shape[1:]
     channels, h, w = x.shape[1:]
     _convolved[triton.cdiv(width, columns), triton.cdiv(height, rows)](
