@@ -249,6 +249,7 @@ def named_as_in_torchvision(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         f"{theirs}.{part}": tensors[f"{layer}.{part}"]
         for theirs, layer in torchvision_names(CHAINS["VGG-19"]).items()
         for part in ("weight", "bias")
+        if f"{layer}.{part}" in tensors
     }
 
 

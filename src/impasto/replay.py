@@ -177,8 +177,7 @@ class Tries:
         at = self.newest
         for rows, new in ((self.S, s), (self.Y, y)):
             rows.index_copy_(0, at, torch.where(kept, new, rows.index_select(0, at)))
-        s, y = (rows.index_select(0, at).flatten() for rows in (self.S, self.Y))
-        self.SY.index_copy_(0, at, (self.Y @ s).double()[None])
+        y = self.Y.index_select(0, at).flatten()
         self.SY.index_copy_(1, at, (self.S @ y).double()[:, None])
         by_y = (self.Y @ y).double()
         self.YY.index_copy_(0, at, by_y[None])

@@ -200,8 +200,10 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _preset_is_others_in_short(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("preset") is None:
+        if not isinstance(data, dict) or "preset" not in data:
             return data
+        if data["preset"] is None:
+            return {name: value for name, value in data.items() if name != "preset"}
         named = PRESETS.get(data["preset"])
         if named is None:
             raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
