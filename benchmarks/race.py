@@ -45,7 +45,8 @@ def race(args: argparse.Namespace) -> dict[str, Any]:
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
     told = out / "impasto.json"
-    options = {"size": size, "steps": args.steps, "device": args.device} | dict(option.split("=", 1) for option in args.option)
+    options = {"size": size, "steps": args.steps, "device": args.device}
+    options |= dict(option.split("=", 1) for option in args.option)
     told.write_text(json.dumps({"peer": args.peer, "weights": str(peer.weights), "options": options}))
     commands = {
         "peer": (peer.command(args.checkout.absolute(), *pair, size, folders["peer"], args.device), folders["peer"]),

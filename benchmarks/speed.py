@@ -28,7 +28,7 @@ from impasto.cli import keep_freed_memory
 from impasto.facade import computes_bfloat16, device_of, network_of, objective_of, view_of
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
-from impasto.replay import recorded
+from impasto.replay import captured
 from impasto.settings import Settings, validated
 from impasto.solver import Objective
 from impasto.views import Through, as_it_is
@@ -81,14 +81,14 @@ def usual_precision() -> str:
 
 
 def objective(
-    network: str, precision: str, size: int, weights: Path | None, device: str, preset: str | None = "paper"
+    network: str, precision: str, size: int, weights: Path | None, device: str, look: str = "paper"
 ) -> tuple[Objective, Tensor]:
     """For a photograph and a painting of noise, ``size`` px square, and that photograph."""
     photograph, painting = (
         torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)).to(device) for i in (0, 1)
     )
     settings = validated(
-        preset=preset,
+        preset="paper" if look == "paper" else None,
         size=size,
         network="vgg19" if network == PLAIN else network,
         weights=None if network == "lite" else weights,
@@ -172,19 +172,19 @@ def memory_of_process(what: str) -> float:
     return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
-def measure(  # noqa: PLR0913, PLR0917
-    kinds: list[tuple[str, str]], size: int, weights: Path | None, rounds: int, device: str, preset: str | None
+def measure(
+    kinds: list[tuple[str, str]], size: int, weights: Path | None, rounds: int, device: str, look: str
 ) -> dict[str, dict[str, float]]:
     """Of every (network, precision): what its evaluations take at one size; on a GPU as they are in a run, replayed."""
     calls: dict[str, Callable[[], object]] = {}
     asked: dict[str, Callable[[], object]] = {}
     for network, precision in kinds:
-        evaluated, photograph = objective(network, precision, size, weights, device, preset)
+        evaluated, photograph = objective(network, precision, size, weights, device, look)
         name = f"{network} {precision}"
         asked[name] = calls[name] = lambda e=evaluated, p=photograph: e.value_and_gradient(p)
         if device == "cuda" and network != PLAIN:
             calls[name]()
-            calls[name] = recorded(calls[name])
+            calls[name] = captured(calls[name])
     seconds = least_seconds(calls, rounds, device)
     peaks = {precision: peak(precision, device, rounds) for precision in {precision for _, precision in kinds}}
     found = {}
@@ -205,6 +205,15 @@ def measure(  # noqa: PLR0913, PLR0917
         else:
             found[name] |= memory_of(network, size, weights, precision)
     return found
+
+
+def table(size: int, results: dict[str, dict[str, float]]) -> str:
+    """What was measured at one size, as text."""
+    lines = [f"\n{size} px", f"{'':18}{'ms':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'peak':>8}{'of peak':>9}{'MiB':>7}"]
+    for name, of in results.items():
+        rates = f"{of['gflop_per_second']:9.0f}{of['peak_gflop_per_second']:8.0f}{of['share_of_peak']:9.2f}"
+        lines.append(f"{name:18}{1000 * of['seconds']:9.2f}{of['gflop']:8.0f}{rates}{of['memory']:7.0f}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -231,12 +240,8 @@ def main() -> None:
     kinds += [(network, precision) for network in args.networks if network != PLAIN for precision in args.precisions]
     results = {}
     for size in args.sizes:
-        preset = "paper" if args.look == "paper" else None
-        results[size] = measure(kinds, size, args.weights, args.rounds, device, preset)
-        print(f"\n{size} px\n{'':18}{'seconds':>9}{'GFLOP':>8}{'GFLOP/s':>9}{'peak':>7}{'of peak':>9}{'MiB':>7}")
-        for name, of in results[size].items():
-            rates = f"{of['gflop_per_second']:9.0f}{of['peak_gflop_per_second']:7.0f}{of['share_of_peak']:9.2f}"
-            print(f"{name:18}{of['seconds']:9.4f}{of['gflop']:8.0f}{rates}{of['memory']:7.0f}")
+        results[size] = measure(kinds, size, args.weights, args.rounds, device, args.look)
+        print(table(size, results[size]))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "results.json").write_text(json.dumps(results, indent=1))
 

@@ -62,8 +62,8 @@ class TraceOfRoot(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, A: Float[Tensor, "N N"]) -> Tensor:
-        size = A.square().sum().sqrt()
-        Y, Z, one = A / size, torch.eye(len(A), dtype=A.dtype, device=A.device), torch.eye(len(A), dtype=A.dtype, device=A.device)
+        size, one = A.square().sum().sqrt(), torch.eye(len(A), dtype=A.dtype, device=A.device)
+        Y, Z = A / size, one
         for a in scalings(LEAST):
             step = torch.addmm(one, Z, Y, beta=1.5 * a, alpha=-0.5 * a**3)
             Y, Z = Y @ step, step @ Z
@@ -73,7 +73,8 @@ class TraceOfRoot(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (d,), (inverse_root,) = gradients, ctx.saved_tensors
-        return d * inverse_root / 2
+        gradient: Tensor = d * inverse_root / 2
+        return gradient
 
 
 @cache

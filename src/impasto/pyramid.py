@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 
 from impasto.images.resizing import resized, scaled
+from impasto.replay import at_its_best
 from impasto.settings import Settings
 from impasto.solver import Descent, Objective, Step, advance, begin, solver_of
 from impasto.tensors import Tensor
@@ -54,7 +55,7 @@ class CoarseToFine:
 
     def __init__(self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> None:
         self.objectives_at, self.image, self.settings = objectives_at, start, settings
-        self.solver = solver_of(settings.solver, start.device.type)
+        self.solver = at_its_best(solver_of(settings.solver), start.device)
         self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
 
     def start(self) -> Ascent:

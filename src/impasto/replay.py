@@ -14,8 +14,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impasto.solver import LBFGS, Evaluate, Image, LBFGSState, Objective, Pair, Point, first_direction
+from impasto.solver import LBFGS, Evaluate, Image, LBFGSState, Objective, Pair, Point, Solver, first_direction
 from impasto.tensors import Numbers, free_memory
+
+
+def at_its_best(solver: Solver, device: torch.device) -> Solver:
+    """The same solver as this device does it best."""
+    return Replayed(solver) if device.type == "cuda" and isinstance(solver, LBFGS) else solver
 
 
 class Replayed:
@@ -85,8 +90,8 @@ class Tries:
     that is a step changes them.
 
     The direction is that of Byrd, Nocedal and Schnabel, *Representations of quasi-Newton matrices and their use in
-    limited memory methods* (1994), equation 3.1: with the pairs as rows of S and Y, R the upper triangle of S Yᵀ, oldest
-    first, D its diagonal, and γ = sᵀy / yᵀy of the latest pair,
+    limited memory methods* (1994), equation 3.1: with the pairs as rows of S and Y, the oldest first, R the upper
+    triangle of S Yᵀ, D its diagonal, and γ = sᵀy / yᵀy of the latest pair,
 
         H g = γ g + Sᵀ R⁻ᵀ ((D + γ Y Yᵀ) p − γ Y g) − γ Yᵀ p,    p = R⁻¹ S g,
 
@@ -142,7 +147,7 @@ class Tries:
             self.attempt()  # as it is: libraries make themselves ready at their first call, which no recording may hold
             Tries.ready = True
         else:
-            self.replay = self.replay or (recorded(self.attempt) if self.x.is_cuda else self.attempt)
+            self.replay = self.replay or recorded(self.attempt, self.x.device)
             self.replay()
         accepted, lowers, kept, *terms = self.told.tolist()
         self.steps += bool(accepted)
@@ -156,9 +161,7 @@ class Tries:
         scalars = dict(terms.scalars) if isinstance(terms, Numbers) else dict(terms)
         values = torch.stack([torch.as_tensor(x, dtype=torch.float64, device=trial.device) for x in scalars.values()])
         s, y = (trial - self.x).flatten(), (gradient - self.g).flatten()
-        slope, slope_there, curvature = (
-            (a.flatten() @ b).double() for a, b in ((self.g, s), (gradient, s), (s, y))
-        )
+        slope, slope_there, curvature = ((a.flatten() @ b).double() for a, b in ((self.g, s), (gradient, s), (s, y)))
         finite = gradient.isfinite().all() & values.isfinite().all()
         lowers = finite & (values.sum() <= self.loss + 1e-4 * slope) & (slope < 0)
         accepted = (lowers & (slope_there >= 0.9 * slope)) | self.forced
@@ -196,7 +199,7 @@ class Tries:
         R = SY.triu() + torch.diag_embed((SY.diagonal() == 0).double())  # where there is no pair yet, all is 0
         p = torch.linalg.solve_triangular(R, Sg, upper=True)
         a = torch.linalg.solve_triangular(R.mT, D * p + gamma * (YY @ p - Yg), upper=False)
-        of_S, of_Y = (torch.zeros_like(D).index_copy_(0, oldest_first, of).to(q.dtype).flatten() for of in (a, gamma * p))
+        of_S, of_Y = (torch.empty_like(D).index_copy_(0, oldest_first, of).to(q).flatten() for of in (a, gamma * p))
         Hg = gamma.to(q.dtype) * q + of_S @ self.S - of_Y @ self.Y
         return torch.where(SY[-1, -1] > 0, -Hg.view_as(gradient) * free, first_direction(gradient))
 
@@ -242,11 +245,23 @@ class Kept(Sequence[Pair]):
         return iter(self._copied())
 
 
-def recorded(call: Callable[[], None]) -> Callable[[], None]:
-    """``call``, which was called before, as one CUDA graph: what is to be launched, all at once."""
+def recorded(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """``call``, which was called before, as one CUDA graph: what is to be launched, all at once. As it is on other
+    devices, and where it asks for numbers on the way, as a loss of one's own may."""
+    if device.type != "cuda":
+        return call
+    try:
+        return captured(call)
+    except RuntimeError:
+        torch.cuda.synchronize()
+        return call
+
+
+def captured(call: Callable[[], object]) -> Callable[[], object]:
+    """What ``call`` launches, to be launched again."""
     torch.cuda.synchronize()
-    torch.cuda.empty_cache()  # a recording has memory of its own
-    graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()
+    torch.cuda.empty_cache()  # a graph has memory of its own
+    graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(here)
     with torch.cuda.stream(aside):
         graph.capture_begin()

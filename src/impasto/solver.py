@@ -297,12 +297,6 @@ SOLVERS: dict[str, Solver] = {"lbfgs": LBFGS(), "adam": Adam()}
 """By the name that ``--solver`` takes."""
 
 
-def solver_of(solver: str | Solver, device: str = "cpu") -> Solver:
-    """The one of that name, or as it is; on a GPU, L-BFGS is ``replay.Replayed``. Raises UsageError for a name that is
-    not in ``SOLVERS``."""
-    found = entry(SOLVERS, solver, "solver") if isinstance(solver, str) else solver
-    if device == "cuda" and isinstance(found, LBFGS):
-        from impasto.replay import Replayed
-
-        return Replayed(found)
-    return found
+def solver_of(solver: str | Solver) -> Solver:
+    """The one of that name. Raises UsageError for a name that is not in ``SOLVERS``."""
+    return entry(SOLVERS, solver, "solver") if isinstance(solver, str) else solver

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from impasto.features import Features
 from impasto.losses import style_loss
-from impasto.tensors import Tensor
+from impasto.tensors import Tensor, exact
 
 Sums = tuple[Any, ...]
 """What a statistic is: tensors and numbers, each of which adds up."""
@@ -120,11 +120,11 @@ def normal(a: Moments) -> Normal:
     """The distribution that has these moments: eigenvectors and eigenvalues of its covariance."""
     import torch
 
-    values, vectors = torch.linalg.eigh(numbers(ridged(a.covariance.double())))
+    values, vectors = torch.linalg.eigh(numbers(ridged(exact(a.covariance))))
     rank = max(1, min(RANK, int((values > 2 * RIDGE).sum())))
     U, variances = vectors[:, -rank:], values[-rank:].clamp_min(RIDGE)
     rest = float(values[:-rank].clamp_min(RIDGE).sum())
-    return Normal(a.mean, U.to(a.mean.dtype), variances.to(a.mean.dtype), rest)
+    return Normal(a.mean, U.to(a.mean), variances.to(a.mean), rest)
 
 
 def ridged(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
@@ -152,12 +152,10 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     directions. That makes small matrices of large ones: roots of 512 x 512 take longer than all else in a small
     picture.
     """
-    import torch
-
     C = ridged(x.covariance)
     projected = a.directions.T @ C @ a.directions
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
-    roots = trace_of_root(scaled.double())
+    roots = trace_of_root(exact(scaled)).to(scaled.device)
     rest = (trace(C) - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = trace(projected) + a.variances.sum() - 2 * roots
     distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()
@@ -173,7 +171,8 @@ def trace_of_root(A: Float[Tensor, "N N"]) -> Float[Tensor, ""]:
     if A.is_cuda:
         found: Tensor = TraceOfRoot.apply(A)  # type: ignore[no-untyped-call]
         return found
-    return torch.linalg.eigvalsh(numbers(A)).clamp_min(RIDGE**2).sqrt().sum()
+    roots: Tensor = torch.linalg.eigvalsh(numbers(A)).clamp_min(RIDGE**2).sqrt()
+    return roots.sum()
 
 
 def trace(C: Float[Tensor, "N N"]) -> Float[Tensor, ""]:

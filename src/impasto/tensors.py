@@ -23,6 +23,13 @@ def wide(x: Tensor) -> Tensor:
     return x.float() if x.device.type == "mps" else x.to(torch.float64)
 
 
+def exact(x: Tensor) -> Tensor:
+    """Matrices in float64, on the CPU where the device does not have that."""
+    import torch
+
+    return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
+
+
 class Numbers(Mapping[str, float]):
     """Scalars by name, which stay on the device until one of them is looked at: a GPU that is asked for a number has to
     finish first. ``scalars`` are the tensors themselves."""
@@ -71,11 +78,11 @@ def side_by_side(device: "torch.device") -> "Iterator[Callable[[], AbstractConte
 
 
 @cache
-def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":
-    """One of the device's queues of work."""
+def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":  # noqa: ARG001
+    """One of the device's queues of work: for each number always the same."""
     import torch
 
-    return torch.cuda.Stream(device)
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-__all__ = ["Numbers", "Tensor", "free_memory", "side_by_side", "wide"]
+__all__ = ["Numbers", "Tensor", "exact", "free_memory", "side_by_side", "wide"]

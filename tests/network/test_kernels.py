@@ -47,10 +47,10 @@ def test_opened(size, whole, pooled, padded, given):
     h, w = ((side + whole) // 2 for side in size) if pooled else size
     gradient = random(20, h + 2 * padded, w + 2 * padded, seed=2)
     gradients = None if given == "own" else gradient, None if given == "gradient" else own
-    how = {"padded": padded, "pooled": pooled, "whole": whole}
+    how = {"padded": padded, "pooled": pooled}
     found = fused.opened(activation, *gradients, **how)
     again = fused.opened(activation > 0, *gradients, **how)
-    expected = kernels.opened(activation, *(g if g is None else g.clone() for g in gradients), **how)
+    expected = kernels.opened(activation, *(g if g is None else g.clone() for g in gradients), whole=whole, **how)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(again, expected)
 
@@ -59,10 +59,10 @@ def test_opened(size, whole, pooled, padded, given):
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize(("channels", "filters"), [(3, 64), (3, 12), (16, 40)])
 def test_convolutions_of_few_filters(size, mirror, channels, filters):
-    x, K, b = random(channels, *size), random(channels, 3, 3), random(filters, 1, 1).flatten()
+    x, b = random(channels, *size), random(filters, 1, 1).flatten()
     K = torch.randn(filters, channels, 3, 3, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(fused.convolved(x, K, b, mirror), kernels.convolved(x, K, b, mirror))
     torch.testing.assert_close(fused.convolved(x, K, None, mirror), kernels.convolved(x, K, None, mirror))
     gradient = random(filters, *size)
     expected = kernels.convolved_back(gradient, K, mirror)
-    torch.testing.assert_close(fused.convolved_back(gradient, K, mirror), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(fused.convolved_back(gradient, K, wider=mirror), expected, rtol=1e-4, atol=1e-4)

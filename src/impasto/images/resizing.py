@@ -12,7 +12,9 @@ def resized(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[T
 
     if image.shape[2:] == (height, width):
         return image
-    return interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+    shrunk = max(image.shape[2] / height, image.shape[3] / width)
+    source = image.cpu() if shrunk > 16 else image  # there is no memory in a GPU's cores for that many rows
+    return interpolate(source, (height, width), mode="bicubic", antialias=True).clamp(0, 1).to(image.device)
 
 
 def scaled(image: Float[Tensor, "1 3 h w"], factor: float) -> Float[Tensor, "1 3 h2 w2"]:

@@ -21,8 +21,14 @@ def fused(x: Tensor) -> bool:
 
 @cache
 def available() -> bool:
-    """Whether Triton is there."""
-    return find_spec("triton") is not None
+    """Whether Triton is there, and whatever it needs to make programs of its kernels."""
+    if find_spec("triton") is None:
+        return False
+    try:
+        kernels().mirrored(torch.ones(1, 16, 2, 2, device="cuda"))
+    except Exception:  # compilers, drivers and caches fail in many ways, and torch's functions compute the same
+        return False
+    return True
 
 
 def kernels() -> Any:
@@ -87,7 +93,7 @@ def opened(
     """
     height, width = open_at.shape[2:]
     if fused(open_at) and min(height, width) > 3:
-        return kernels().opened(open_at, gradient, own, padded=padded, pooled=pooled, whole=whole)  # type: ignore[no-any-return]
+        return kernels().opened(open_at, gradient, own, padded=padded, pooled=pooled)  # type: ignore[no-any-return]
     if gradient is not None:
         gradient = folded(gradient) if padded else gradient
         gradient = doubled(gradient, height, width, whole) if pooled else gradient
@@ -116,7 +122,7 @@ def convolved(
     if b is None:
         return convolution(x, K, padding)
     if x.is_cuda and x.itemsize == 2:
-        return torch.cudnn_convolution_relu(x, K, b, *[(1, 1), (padding, padding), (1, 1), 1])
+        return torch.cudnn_convolution_relu(x, K, b, (1, 1), (padding, padding), (1, 1), 1)
     return convolution(x, K, padding, b).relu_()
 
 
@@ -130,7 +136,7 @@ def convolved_back(gradient: Float[Tensor, "1 N h w"], K: Float[Tensor, "N C 3 3
 def convolution(x: Tensor, K: Tensor, padding: int, b: Tensor | None = None) -> Tensor:
     """K ∗ x + b. On a GPU torch rounds float32 to 10 bits for it, unless told not to."""
     if x.is_cuda and x.dtype == torch.float32:
-        y = torch.cudnn_convolution(x, K, *[[padding] * 2, [1] * 2, [1] * 2, 1, False, False, False])
+        y = torch.cudnn_convolution(x, K, [padding] * 2, [1] * 2, [1] * 2, 1, False, False, False)
         return y if b is None else y.add_(b[:, None, None])
     return nnf.conv2d(x, K, b, padding=padding)
 
@@ -138,8 +144,10 @@ def convolution(x: Tensor, K: Tensor, padding: int, b: Tensor | None = None) -> 
 def convolution_back(gradient: Tensor, K: Tensor, padding: int) -> Tensor:
     """From the gradient with respect to K ∗ x to that with respect to x."""
     if gradient.is_cuda and gradient.dtype == torch.float32:
-        how = [[padding] * 2, [0] * 2, [1] * 2, [1] * 2, 1, False, False, False]
-        return torch.cudnn_convolution_transpose(gradient, K, *how)
+        once = [1] * 2
+        return torch.cudnn_convolution_transpose(
+            gradient, K, [padding] * 2, [0] * 2, once, once, 1, False, False, False
+        )
     return nnf.conv_transpose2d(gradient, K, padding=padding)
 
 
@@ -148,9 +156,7 @@ def few(K: Float[Tensor, "N C 3 3"]) -> bool:
     return K.itemsize == 2 and K.shape[1] <= 16
 
 
-def combined(
-    x: Float[Tensor, "1 N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None
-) -> Float[Tensor, "1 r h w"]:
+def combined(x: Float[Tensor, "1 N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None) -> Float[Tensor, "1 r h w"]:
     """A x at every position, or relu(A x + b): with channels last in memory, one matrix product."""
     last = x.movedim(1, -1)
     if b is None:

@@ -1,7 +1,7 @@
 """The Triton kernels behind ``kernels``, where each has its formula and its few lines of torch.
 
-Each program of a kernel has some positions of one row, and some filters, for its own. Offsets are of 64 bits: at 8192 px
-conv1_1 has 4.3e9 activations.
+Each program of a kernel has some positions, and some filters, for its own. Offsets are of 64 bits: at 8192 px conv1_1
+has 4.3e9 activations.
 """
 
 from typing import Any
@@ -149,9 +149,7 @@ def _opened(
     tl.store(out + place, tl.where(is_open, total, 0.0), there)
 
 
-def opened(
-    open_at: Tensor, gradient: Tensor | None, own: Tensor | None, *, padded: bool, pooled: bool, whole: bool
-) -> Tensor:
+def opened(open_at: Tensor, gradient: Tensor | None, own: Tensor | None, *, padded: bool, pooled: bool) -> Tensor:
     given = gradient if gradient is not None else own
     assert given is not None
     h, w = (gradient.shape[2] - 2 * padded, gradient.shape[3] - 2 * padded) if gradient is not None else (0, 0)
@@ -304,4 +302,4 @@ def _launched_convolution(
 
 def least(count: int) -> int:
     """What a matrix product takes: a power of two, from 16 on."""
-    return max(16, triton.next_power_of_2(count))
+    return max(16, 1 << (count - 1).bit_length())

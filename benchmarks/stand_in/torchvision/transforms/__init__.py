@@ -48,9 +48,9 @@ class Normalize:
 
     def __call__(self, x: Tensor) -> Tensor:
         mean, std = (torch.tensor(values, dtype=x.dtype).view(3, 1, 1) for values in (self.mean, self.std))
-        return (x - mean) / std
+        return (x - mean.to(x)) / std.to(x)
 
 
 class ToPILImage:
     def __call__(self, image: Tensor) -> Image.Image:
-        return Image.fromarray(image.mul(255).byte().permute(1, 2, 0).numpy())
+        return Image.fromarray(image.mul(255).byte().permute(1, 2, 0).cpu().numpy())
