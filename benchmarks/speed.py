@@ -115,13 +115,18 @@ def least_seconds(calls: dict[str, Callable[[], object]], rounds: int, device: s
     return {name: min(each[2:]) for name, each in seconds.items()}
 
 
-def operations(network: str, size: int, weights: Path | None) -> float:
-    """Floating-point operations of products and convolutions, a multiplication and an addition being two: counted at
-    256 px on the CPU, where torch does them all, of an evaluation of the paper's loss, and in proportion."""
+def operations(call: Callable[[], object]) -> int:
+    """Floating-point operations of products and convolutions, a multiplication and an addition being two."""
+    with Operations() as counted:
+        call()
+    return counted.total
+
+
+def operations_of(network: str, size: int, weights: Path | None) -> float:
+    """Those of an evaluation of the paper's loss: counted at 256 px on the CPU, where torch does them all, and in
+    proportion to the pixels."""
     counted, photograph = objective(network, "float32", 256, weights, "cpu")
-    with Operations() as operations:
-        counted.value_and_gradient(photograph)
-    return operations.total * (size / 256) ** 2
+    return operations(lambda: counted.value_and_gradient(photograph)) * (size / 256) ** 2
 
 
 class Operations(TorchDispatchMode):
@@ -173,7 +178,7 @@ def memory_of_process(what: str) -> float:
 
 
 def measure(
-    kinds: list[tuple[str, str]], size: int, weights: Path | None, rounds: int, device: str, look: str
+    kinds: list[tuple[str, str]], size: int, weights: Path | None, rounds: int, device: str, look: str = "paper"
 ) -> dict[str, dict[str, float]]:
     """Of every (network, precision): what its evaluations take at one size; on a GPU as they are in a run, replayed."""
     calls: dict[str, Callable[[], object]] = {}
@@ -190,7 +195,7 @@ def measure(
     found = {}
     for network, precision in kinds:
         name = f"{network} {precision}"
-        flop = operations(network, size, weights)
+        flop = operations_of(network, size, weights)
         found[name] = {
             "seconds": seconds[name],
             "gflop": flop / 1e9,

@@ -24,6 +24,7 @@ from impasto.network.normalise import mean_activations, normalised
 from impasto.network.vgg import LAYERS
 from impasto.network.weights import TORCHVISION_INDICES, Weights, save_weights
 
+os.environ["TRITON_INTERPRET"] = "1"  # the kernels of GPUs are run by Triton's interpreter
 settings.register_profile("impasto", deadline=None)  # no test is timed: machines are noisy
 settings.load_profile("impasto")
 

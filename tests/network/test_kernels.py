@@ -1,6 +1,5 @@
 """The kernels of GPUs beside the torch functions that say what they compute, by Triton's interpreter."""
 
-import os
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import torch
 
 from impasto.network import kernels
 
-os.environ.setdefault("TRITON_INTERPRET", "1")
-triton = pytest.importorskip("triton", reason="Triton is not installed: it comes with torch's builds for GPUs")
+pytest.importorskip("triton", reason="Triton is not installed: it comes with torch's builds for GPUs")
 spec = spec_from_file_location("triton_kernels", Path(kernels.__file__).with_name("triton_kernels.py"))
 fused = module_from_spec(spec)  # as it is: type checks of every call, as the tests have them elsewhere, are not Triton
 spec.loader.exec_module(fused)

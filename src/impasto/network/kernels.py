@@ -38,14 +38,14 @@ def kernels() -> Any:
     return triton_kernels
 
 
-def mirrored(x: Float[Tensor, "1 N h w"]) -> Float[Tensor, "1 N h_2 w_2"]:
+def mirrored(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h_2 w_2"]:
     """x with its mirror image beyond its edges, one position wide: x_1 x_0 x_1 x_2 …; a line alone is repeated."""
     if fused(x) and min(x.shape[2:]) > 1:
         return kernels().mirrored(x)  # type: ignore[no-any-return]
     return nnf.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[2:]) > 1 else "replicate")
 
 
-def folded(gradient: Float[Tensor, "1 N h_2 w_2"]) -> Float[Tensor, "1 N h w"]:
+def folded(gradient: Float[Tensor, "b N h_2 w_2"]) -> Float[Tensor, "b N h w"]:
     """What comes back to ``mirrored``'s edges, added to where these are from. Changes ``gradient``."""
     inside = 2 if min(gradient.shape[2:]) > 3 else 1
     for side in (2, 3):
@@ -55,13 +55,13 @@ def folded(gradient: Float[Tensor, "1 N h_2 w_2"]) -> Float[Tensor, "1 N h w"]:
     return gradient[..., 1:-1, 1:-1]
 
 
-def even(x: Float[Tensor, "1 N h w"]) -> Float[Tensor, "1 N h2 w2"]:
+def even(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h2 w2"]:
     """With a last odd row or column repeated, so that pooling by two leaves nothing out."""
     height, width = x.shape[2:]
     return nnf.pad(x, (0, width % 2, 0, height % 2), mode="replicate") if height % 2 or width % 2 else x
 
 
-def halved(x: Float[Tensor, "1 N h w"], whole: bool) -> Float[Tensor, "1 N half_h half_w"]:
+def halved(x: Float[Tensor, "b N h w"], whole: bool) -> Float[Tensor, "b N half_h half_w"]:
     """Means of 2 x 2 positions; a last odd row or column is left out, or, ``whole``, counts twice."""
     if fused(x):
         return kernels().halved(x, whole)  # type: ignore[no-any-return]
@@ -69,8 +69,8 @@ def halved(x: Float[Tensor, "1 N h w"], whole: bool) -> Float[Tensor, "1 N half_
 
 
 def doubled(
-    gradient: Float[Tensor, "1 N half_h half_w"], height: int, width: int, whole: bool
-) -> Float[Tensor, "1 N h w"]:
+    gradient: Float[Tensor, "b N half_h half_w"], height: int, width: int, whole: bool
+) -> Float[Tensor, "b N h w"]:
     """What comes back through ``halved``."""
     spread = nnf.interpolate(gradient / 4, scale_factor=2)
     if not whole:
@@ -84,7 +84,7 @@ def doubled(
 
 def opened(
     open_at: Tensor, gradient: Tensor | None, own: Tensor | None, *, padded: bool, pooled: bool, whole: bool
-) -> Float[Tensor, "1 N h w"]:
+) -> Float[Tensor, "b N h w"]:
     """The gradient with respect to what went into a ReLU that was ``open_at`` positions > 0 (or True).
 
     It is the sum of its ``own``, that of the layer's losses, and the ``gradient`` from deeper in the network: of what
@@ -113,8 +113,8 @@ def together(own: Tensor | None, deeper: Tensor | None) -> Tensor:
 
 
 def convolved(
-    x: Float[Tensor, "1 C h w"], K: Float[Tensor, "N C 3 3"], b: Float[Tensor, " N"] | None, mirror: bool
-) -> Float[Tensor, "1 N h w"]:
+    x: Float[Tensor, "b C h w"], K: Float[Tensor, "N C 3 3"], b: Float[Tensor, " N"] | None, mirror: bool
+) -> Float[Tensor, "b N h w"]:
     """relu(K ∗ x + b), or K ∗ x alone, with 0 beyond the edges, or the mirror image."""
     if fused(x) and few(K) and min(x.shape[2:]) > 1:
         return kernels().convolved(x, K, b, mirror)  # type: ignore[no-any-return]
@@ -126,7 +126,7 @@ def convolved(
     return convolution(x, K, padding, b).relu_()
 
 
-def convolved_back(gradient: Float[Tensor, "1 N h w"], K: Float[Tensor, "N C 3 3"], mirror: bool) -> Tensor:
+def convolved_back(gradient: Float[Tensor, "b N h w"], K: Float[Tensor, "N C 3 3"], mirror: bool) -> Tensor:
     """What comes back through K ∗ x: with respect to x, or, where that was ``mirrored``, to the mirrored one."""
     if fused(gradient) and few(K) and len(K) <= 64:
         return kernels().convolved_back(gradient, K, wider=mirror)  # type: ignore[no-any-return]
@@ -156,7 +156,7 @@ def few(K: Float[Tensor, "N C 3 3"]) -> bool:
     return K.itemsize == 2 and K.shape[1] <= 16
 
 
-def combined(x: Float[Tensor, "1 N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None) -> Float[Tensor, "1 r h w"]:
+def combined(x: Float[Tensor, "b N h w"], A: Float[Tensor, "r N"], b: Tensor | None = None) -> Float[Tensor, "b r h w"]:
     """A x at every position, or relu(A x + b): with channels last in memory, one matrix product."""
     last = x.movedim(1, -1)
     if b is None:

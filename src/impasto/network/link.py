@@ -47,14 +47,14 @@ class Link(nn.Module):
             return nnf.conv2d(squeezed, K, b, padding=padding).relu_()
         return nnf.linear(nnf.conv2d(squeezed, K, padding=padding).movedim(1, -1), E, b).movedim(-1, 1).relu_()
 
-    def ahead(self, x: Float[Tensor, "1 before h w"], mirror: bool) -> Float[Tensor, "1 N h w"]:
+    def ahead(self, x: Float[Tensor, "b before h w"], mirror: bool) -> Float[Tensor, "b N h w"]:
         """The activation, without a way back that autograd knows."""
         squeezed = x if self.squeeze is None else combined(x, self.squeeze)
         if self.expand is None:
             return convolved(squeezed, self.weight, self.bias, mirror)
         return combined(convolved(squeezed, self.weight, None, mirror), self.expand, self.bias)
 
-    def back(self, gradient: Float[Tensor, "1 N h w"], mirror: bool) -> Tensor:
+    def back(self, gradient: Float[Tensor, "b N h w"], mirror: bool) -> Tensor:
         """From the gradient with respect to what went into the ReLU to that with respect to x, or, where that was
         mirrored, to the mirrored one."""
         expanded = gradient if self.expand is None else combined(gradient, self.expand.T)
