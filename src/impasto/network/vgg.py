@@ -146,7 +146,7 @@ class VGG(nn.Module):
             wanted = self.preprocessed(image)
         activations: dict[str, Tensor] = {}
         way: list[tuple[str, Any]] = []
-        x = wanted.detach().contiguous(memory_format=torch.channels_last)
+        x = wanted.detach()
         for layer in self.until(layers):
             before = x
             if layer in self.links:
