@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from impasto.balance import Dial, content_distance
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE
@@ -108,8 +109,8 @@ def _begin(
 
 def _prepared(
     settings: Settings, content: Picture | None, style: Picture | None, canvas: Canvas | None
-) -> tuple[ObjectivesAt, Tensor, Settings, View]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; and the view."""
+) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
     device = device_of(settings.device)
     sources = {"content": content, "style": style}
     pictures = {
@@ -123,13 +124,21 @@ def _prepared(
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures.values())
 
+    def distance(image: Tensor) -> float:
+        network, photograph = network_in(precisions[0]), resized(pictures["content"], *image.shape[2:])
+        return content_distance(network, next(iter(settings.content_layers)), view(image), photograph)
+
+    dial = Dial(distance, device) if settings.distance is not None and len(pictures) == 2 else None
+    multiple = 1.0 if dial is None else dial.multiple
+
     def objectives_at(factor: float) -> Iterator[Objective]:
         small = {role: at_size(picture, settings.size * factor) for role, picture in pictures.items()}
         for precision in precisions:
-            objective = objective_of(settings, network_in(precision), small.get("content"), small.get("style"))
+            network = network_in(precision)
+            objective = objective_of(settings, network, small.get("content"), small.get("style"), multiple)
             yield objective if view is as_it_is else Through(objective, view)
 
-    return objectives_at, start, settings, view
+    return objectives_at, start, settings, view, dial
 
 
 def view_of(settings: Settings, pictures: Collection[Tensor]) -> View:
@@ -172,15 +181,20 @@ def with_names_of(network: Network, settings: Settings) -> Settings:
 
 
 def objective_of(
-    settings: Settings, network: Network, photograph: Tensor | None = None, painting: Tensor | None = None
+    settings: Settings,
+    network: Network,
+    photograph: Tensor | None = None,
+    painting: Tensor | None = None,
+    multiple: float | Tensor = 1.0,
 ) -> TotalLoss:
-    """The objective for these two pictures; without one of them, or with a weight of 0, its term is left out."""
+    """The objective for these two pictures; without one of them, or with a weight of 0, its term is left out. β is that
+    of the settings times ``multiple``."""
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
     if painting is not None and settings.style_weight:
-        terms += style_terms(settings, network, painting)
+        terms += style_terms(settings, network, painting, multiple)
     if photograph is not None and settings.keep_lines:
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
@@ -197,11 +211,13 @@ def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
     return () if enough else tuple(places_of(height, width))
 
 
-def style_terms(settings: Settings, network: Network, painting: Tensor) -> list[Style]:
+def style_terms(
+    settings: Settings, network: Network, painting: Tensor, multiple: float | Tensor = 1.0
+) -> list[Style]:
     """One for each style loss."""
-    layers, beta = settings.style_layers, settings.strengthening * settings.style_weight
+    layers, beta = settings.style_layers, settings.beta
     return [
-        Style(of, style_targets(network, painting, layers, of), layers, beta * weight)
+        Style(of, style_targets(network, painting, layers, of), layers, beta * weight, multiple=multiple)
         for of, weight in style_losses_of(settings).items()
     ]
 
@@ -282,7 +298,9 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(objectives_at: ObjectivesAt, start: Tensor, settings: Settings, view: View) -> Iterator[Step]:
+def _steps(
+    objectives_at: ObjectivesAt, start: Tensor, settings: Settings, view: View, dial: Dial | None
+) -> Iterator[Step]:
     with memory():
-        for step in coarse_to_fine(objectives_at, start, settings):
+        for step in coarse_to_fine(objectives_at, start, settings, dial):
             yield replace(step, image=view(step.image))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 
+from impasto.balance import TRIALS, Balance, Dial
 from impasto.images.resizing import resized, scaled
 from impasto.replay import at_its_best
 from impasto.settings import Settings
@@ -38,6 +39,7 @@ class Ascent:
     steps: int = 0
     steps_of_size: int = 0
     evaluations: int = 0
+    balance: Balance = Balance()
 
     def step(self, seconds: float) -> Step:
         """As it is told to others: numbered through."""
@@ -53,8 +55,10 @@ class CoarseToFine:
     size ends after its steps, or where they have settled.
     """
 
-    def __init__(self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> None:
-        self.objectives_at, self.image, self.settings = objectives_at, start, settings
+    def __init__(
+        self, objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings, dial: Dial | None = None
+    ) -> None:
+        self.objectives_at, self.image, self.settings, self.dial = objectives_at, start, settings, dial
         self.solver = at_its_best(solver_of(settings.solver), start.device)
         self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
 
@@ -64,6 +68,10 @@ class CoarseToFine:
 
     def step(self, state: Ascent) -> Ascent | None:
         """The state after one step more; None where there is no more to be done."""
+        if self.dial is not None:
+            self.dial.turn(state.balance.multiple)
+            if self.trial_is_over(state):
+                return self.step(self.balanced(state, self.dial))
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
         if not self.size_is_done(state):
@@ -89,13 +97,35 @@ class CoarseToFine:
 
     def with_next_precision(self, state: Ascent, objective: Objective) -> Ascent:
         """The same picture, seen by the next objective: no step of its own."""
+        return replace(self.begun_again(state, objective), precision=state.precision + 1)
+
+    def trial_is_over(self, state: Ascent) -> bool:
+        """Whether it is to be seen how far the picture has gone, and β set anew: at the smallest size alone."""
+        if state.size > 0 or len(state.balance.trials) >= TRIALS:
+            return False
+        enough = max(1, self.settings.steps_at(self.settings.factors[0]) // (TRIALS + 1))
+        return state.descent.index >= enough or self.settings.settled(state.losses)
+
+    def balanced(self, state: Ascent, dial: Dial) -> Ascent:
+        """The same picture, seen with another β: no step of its own."""
+        wanted = self.settings.distance
+        assert wanted is not None
+        balance = state.balance.after(dial.distance(state.descent.state.point.image), wanted)
+        dial.turn(balance.multiple)
+        objective = self.objectives.at(state.size, state.precision)
+        assert objective is not None
+        again = self.begun_again(state, objective)
+        point = again.descent.state.point
+        return replace(again, best=point.image, best_loss=point.loss, balance=balance)
+
+    def begun_again(self, state: Ascent, objective: Objective) -> Ascent:
+        """The solver anew, where it is, with another objective."""
         before = state.descent
         descent = begin(objective, before.state.point.image, self.solver)
         return replace(
             state,
             descent=descent,
             losses=(descent.state.point.loss,),
-            precision=state.precision + 1,
             steps=state.steps + before.index,
             steps_of_size=state.steps_of_size + before.index,
             evaluations=state.evaluations + before.evaluations,
@@ -106,6 +136,7 @@ class CoarseToFine:
         start = scaled(self.image, self.settings.factors[state.size + 1])
         return replace(
             self.begun(finer(state.best, start), state.size + 1),
+            balance=state.balance,
             steps=state.steps + state.descent.index + 1,
             evaluations=state.evaluations + state.descent.evaluations,
         )
@@ -138,14 +169,16 @@ class Objectives:
         return self.current
 
 
-def coarse_to_fine(objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings) -> Iterator[Step]:
+def coarse_to_fine(
+    objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings, dial: Dial | None = None
+) -> Iterator[Step]:
     """Minimise at each of ``settings.factors`` in turn: the steps of ``CoarseToFine``, numbered through.
 
     Every step's image has the size that it was painted at, and its losses are those of that size: the best of all steps
     is the one with the greatest ``merit``. Raises what ``minimise`` raises.
     """
     began = time.monotonic()
-    painting = CoarseToFine(objectives_at, start, settings)
+    painting = CoarseToFine(objectives_at, start, settings, dial)
     state: Ascent | None = painting.start()
     while state is not None:
         yield state.step(time.monotonic() - began)

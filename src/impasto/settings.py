@@ -23,7 +23,10 @@ STYLE_LAYERS = {"conv1_1": 0.75, "conv2_1": 0.19, "conv3_1": 0.047, "conv4_1": 0
 
 STYLE_LOSS = {"gaussian": 1.0}
 STYLE_WEIGHT = 6e7
-"""β where nothing is said of it."""
+"""β where nothing is said of it, before it is set by how far the picture goes with it."""
+
+DISTANCES = 0.12, 0.42, 0.7
+"""How far from the photograph a picture goes at strength 0, 0.5 and 1: see ``balance.content_distance``."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -120,10 +123,11 @@ class Settings(BaseModel):
     """How many sizes the picture is painted at, at most: each is half the next, and none is below ``COARSEST``."""
     content_weight: Weight = 1.0
     """α."""
-    style_weight: Weight = STYLE_WEIGHT
-    """β, at the default strength."""
+    style_weight: Weight | Literal["auto"] = "auto"
+    """β, at the default strength; "auto": such that the picture is as far from the photograph as ``strength`` says."""
     strength: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """From 0 (a hint of the painting) to 1 (nearly all painting): multiplies β, see ``strengthening``."""
+    """From 0 (a hint of the painting) to 1 (nearly all painting): how far the picture goes, see ``distance``; where
+    ``style_weight`` is said, it is multiplied, see ``strengthening``."""
     tv_weight: Weight = 0.0
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
@@ -209,6 +213,22 @@ class Settings(BaseModel):
             raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
         preset = {name: value for name, value in named.items() if name != "steps" or "quality" not in data}
         return preset | {name: value for name, value in data.items() if name != "preset"}
+
+    @property
+    def beta(self) -> float:
+        """β, or where it begins."""
+        if self.style_weight == "auto":
+            return STYLE_WEIGHT * self.strengthening**0.5
+        return self.style_weight * self.strengthening
+
+    @property
+    def distance(self) -> float | None:
+        """How far the picture is to go from the photograph; None where β is said instead, or one of the two does not
+        count."""
+        if self.style_weight != "auto" or self.content_weight == 0:
+            return None
+        near, usual, far = DISTANCES
+        return usual + 2 * (self.strength - 0.5) * (far - usual if self.strength > 0.5 else usual - near)
 
     @property
     def strengthening(self) -> float:

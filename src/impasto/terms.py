@@ -71,7 +71,8 @@ class Content:
 class Style:
     """β Σ_l w_l E_l (equation 5), with E_l of equation 4 or another style loss.
 
-    ``targets`` are the painting's sums in each layer, or what the style loss makes of them.
+    ``targets`` are the painting's sums in each layer, or what the style loss makes of them. β is ``weight`` times
+    ``multiple``, which may be changed while the picture is painted: see ``balance.py``.
     """
 
     of: StyleLoss
@@ -79,12 +80,14 @@ class Style:
     layers: Mapping[str, float]
     weight: float
     name: str = "style"
+    multiple: float | Tensor = 1.0
 
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
         return self.of.statistic(F)
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
-        return self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])
+        weighted: Tensor = self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])
+        return weighted * self.multiple
 
 
 class OfPixels:

@@ -77,5 +77,5 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
 
 def unweighted(step: Step, settings: Settings) -> dict[str, float]:
     """The paper's L_content and L_style, without α and β."""
-    weights = {"content": settings.content_weight, "style": settings.style_weight, "tv": settings.tv_weight}
+    weights = {"content": settings.content_weight, "style": settings.beta, "tv": settings.tv_weight}
     return {term: value / weights[term] for term, value in step.terms.items() if not math.isclose(weights[term], 0)}

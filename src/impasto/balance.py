@@ -1,0 +1,79 @@
+"""One strength that means one thing: β is set so that the picture is as far from the photograph as was asked for.
+
+Style losses of paintings differ by more than a thousand times, and photographs hold out against the same β quite
+differently. So β is found at the smallest size, where an evaluation costs little: a few steps, a look at how far the
+picture has gone, another β, and on.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from impasto.network.protocol import Network
+
+TRIALS = 3
+"""How often β is set anew. With as many steps each, and as many after the last, they are those of the smallest size."""
+
+SLOPE = 0.3
+"""By how much the distance grows, about, where β is ten times as large."""
+
+FARTHEST = 2.0
+"""Decimal logarithm of the largest multiple, and the smallest: some pictures do not go as far as they should."""
+
+LEAST, MOST = 0.1, 0.6
+"""What is believed of a slope that was found."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """β as a ``multiple`` of what it began as, and the trials so far: the decimal logarithm of the multiple, and the
+    distance that the picture had then."""
+
+    multiple: float = 1.0
+    trials: tuple[tuple[float, float], ...] = ()
+
+    def after(self, distance: float, wanted: float) -> "Balance":
+        """The next, from the ``distance`` at this one: a secant's step, of a factor of ten at most."""
+        here = math.log10(self.multiple)
+        slope = SLOPE
+        if self.trials and abs(here - self.trials[-1][0]) > 0.05:
+            before, distance_before = self.trials[-1]
+            slope = min(max((distance - distance_before) / (here - before), LEAST), MOST)
+        step = min(max((wanted - distance) / slope, -1.0), 1.0)
+        there = min(max(here + step, -FARTHEST), FARTHEST)
+        return Balance(10**there, (*self.trials, (here, distance)))
+
+
+class Dial:
+    """What β is multiplied by, where the objectives see it, and how far a picture has gone with it."""
+
+    def __init__(self, distance: Callable[[Tensor], float], device: torch.device) -> None:
+        self.distance = distance
+        self.multiple = torch.ones((), device=device)
+        self.at = 1.0
+
+    def turn(self, multiple: float) -> None:
+        """Set it."""
+        if multiple != self.at:
+            self.multiple.fill_(multiple)
+            self.at = multiple
+
+
+@torch.no_grad()
+def content_distance(
+    network: Network, layer: str, image: Float[Tensor, "1 3 h w"], photograph: Float[Tensor, "1 3 h w"]
+) -> float:
+    """How far the features F of ``image`` are from the photograph's P in one layer: 1 − the cosine between the two, seen
+    from P's mean, on average over the positions; over the same of the photograph turned upside down. 0 is the
+    photograph, and 1 as unlike it as another picture. Contrast alone does not count.
+    """
+    pictures = image, photograph, photograph.flip(2, 3)
+    F, P, turned = (network(x, [layer])[layer].flatten(2).squeeze(0).float() for x in pictures)
+    centre = P.mean(dim=1, keepdim=True)
+    apart, most = (1 - cosine_similarity(x - centre, P - centre, dim=0).mean() for x in (F, turned))
+    return float(apart / most.clamp_min(1e-6))

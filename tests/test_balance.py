@@ -1,0 +1,87 @@
+"""One strength: β is set by how far the picture has gone from the photograph."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from nets import tiny_network
+
+import impasto
+from impasto.balance import TRIALS, Balance, content_distance
+from impasto.pyramid import CoarseToFine
+from impasto.settings import Settings, validated
+
+
+def picture(seed: int, height: int = 64, width: int = 48) -> torch.Tensor:
+    coarse = torch.rand(1, 3, height // 8, width // 8, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+@given(slope=st.floats(0.1, 0.45), offset=st.floats(-1.0, 1.0), wanted=st.floats(0.2, 0.8))
+def test_the_trials_end_near_what_is_wanted(slope, offset, wanted):
+    """For distances that saturate at both ends, as they do."""
+
+    def distance(multiple: float) -> float:
+        return 1 / (1 + math.exp(-4 * slope * (math.log10(multiple) + offset)))
+
+    balance = Balance()
+    for _ in range(TRIALS):
+        balance = balance.after(distance(balance.multiple), wanted)
+    assert len(balance.trials) == TRIALS
+    assert abs(distance(balance.multiple) - wanted) < max(0.05, 0.5 * abs(distance(1.0) - wanted))
+
+
+def test_a_step_is_of_a_factor_of_ten_at_most():
+    assert Balance().after(0.0, 1e9).multiple == pytest.approx(10)
+    assert Balance().after(1e9, 0.0).multiple == pytest.approx(0.1)
+    assert Balance(2.0).after(0.5, 0.5).multiple == pytest.approx(2.0)
+
+
+def test_the_photograph_is_at_0_and_upside_down_at_1():
+    network, p = tiny_network(), picture(1)
+    layer = network.convolutions[-1]
+    assert content_distance(network, layer, p, p) == pytest.approx(0, abs=1e-5)
+    assert content_distance(network, layer, p.flip(2, 3), p) == pytest.approx(1, abs=1e-5)
+    assert 0 < content_distance(network, layer, 0.8 * p + 0.2 * picture(2), p) < 1
+
+
+def multiples_of(monkeypatch, **options) -> list[Balance]:
+    """The balances that a run goes through."""
+    found: list[Balance] = []
+    balanced = CoarseToFine.balanced
+
+    def watched(self, state, dial):
+        state = balanced(self, state, dial)
+        found.append(state.balance)
+        assert dial.at == state.balance.multiple == pytest.approx(float(dial.multiple))
+        return state
+
+    monkeypatch.setattr(CoarseToFine, "balanced", watched)
+    layers = {"content_layers": {"conv3_1": 1}, "style_layers": {"conv1_1": 0.7, "conv2_1": 0.3}}
+    steps = list(impasto.stylize(picture(1), picture(2), network=tiny_network(), size=64, **layers, **options))
+    assert [step.index for step in steps] == list(range(len(steps)))
+    return found
+
+
+def test_more_strength_goes_farther(monkeypatch):
+    last = [multiples_of(monkeypatch, strength=s, steps=24, scales=1)[-1] for s in (0.3, 0.7)]
+    assert all(len(balance.trials) == TRIALS for balance in last)
+    near, far = (Settings(strength=s).beta * balance.multiple for s, balance in zip((0.3, 0.7), last, strict=True))
+    assert near < far
+
+
+@pytest.mark.parametrize(
+    "options", [{"style_weight": 1e5}, {"preset": "paper"}, {"content_weight": 0}], ids=["said", "paper", "no content"]
+)
+def test_beta_is_not_set_where_it_is_said_or_nothing_balances_it(monkeypatch, options):
+    assert multiples_of(monkeypatch, steps=4, scales=1, **options) == []
+
+
+def test_what_beta_begins_as():
+    assert validated(strength=0.5).beta == pytest.approx(6e7)
+    assert validated(style_weight=1e5, strength=1).beta == pytest.approx(1e7)
+    assert validated(preset="paper").beta == pytest.approx(1e8)
+    assert validated(preset="paper").distance is None
+    assert validated(strength=0).distance < validated().distance < validated(strength=1).distance
