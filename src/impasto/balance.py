@@ -68,8 +68,8 @@ class Dial:
 def content_distance(
     network: Network, layer: str, image: Float[Tensor, "1 3 h w"], photograph: Float[Tensor, "1 3 h w"]
 ) -> float:
-    """How far the features F of ``image`` are from the photograph's P in one layer: 1 − the cosine between the two, seen
-    from P's mean, on average over the positions; over the same of the photograph turned upside down. 0 is the
+    """How far the features F of ``image`` are from the photograph's P in one layer: 1 − the cosine between the two,
+    seen from P's mean, on average over the positions; over the same of the photograph turned upside down. 0 is the
     photograph, and 1 as unlike it as another picture. Contrast alone does not count.
     """
     pictures = image, photograph, photograph.flip(2, 3)

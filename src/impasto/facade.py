@@ -211,9 +211,7 @@ def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
     return () if enough else tuple(places_of(height, width))
 
 
-def style_terms(
-    settings: Settings, network: Network, painting: Tensor, multiple: float | Tensor = 1.0
-) -> list[Style]:
+def style_terms(settings: Settings, network: Network, painting: Tensor, multiple: float | Tensor = 1.0) -> list[Style]:
     """One for each style loss."""
     layers, beta = settings.style_layers, settings.beta
     return [

@@ -6,7 +6,7 @@ anything that large. Gatys et al., *Controlling Perceptual Factors in Neural Sty
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 
@@ -39,12 +39,14 @@ class Ascent:
     steps: int = 0
     steps_of_size: int = 0
     evaluations: int = 0
-    balance: Balance = Balance()
+    balance: Balance = field(default_factory=Balance)
+    trial: bool = False
 
     def step(self, seconds: float) -> Step:
         """As it is told to others: numbered through."""
         step = self.descent.step(seconds)
-        return replace(step, index=self.steps + step.index, evaluations=self.evaluations + step.evaluations)
+        index, evaluations = self.steps + step.index, self.evaluations + step.evaluations
+        return replace(step, index=index, evaluations=evaluations, trial=self.trial)
 
 
 class CoarseToFine:
@@ -64,7 +66,7 @@ class CoarseToFine:
 
     def start(self) -> Ascent:
         """The state at the smallest size. Raises DivergedError where the loss is not a number."""
-        return self.begun(scaled(self.image, self.settings.factors[0]))
+        return replace(self.begun(scaled(self.image, self.settings.factors[0])), trial=self.trials > 0)
 
     def step(self, state: Ascent) -> Ascent | None:
         """The state after one step more; None where there is no more to be done."""
@@ -99,12 +101,15 @@ class CoarseToFine:
         """The same picture, seen by the next objective: no step of its own."""
         return replace(self.begun_again(state, objective), precision=state.precision + 1)
 
+    @property
+    def trials(self) -> int:
+        """How often β is set anew, all at the smallest size; not at all with few steps."""
+        return TRIALS if self.dial is not None and self.settings.steps_at(self.settings.factors[0]) >= 5 * TRIALS else 0
+
     def trial_is_over(self, state: Ascent) -> bool:
-        """Whether it is to be seen how far the picture has gone, and β set anew: at the smallest size alone."""
-        if state.size > 0 or len(state.balance.trials) >= TRIALS:
-            return False
-        enough = max(1, self.settings.steps_at(self.settings.factors[0]) // (TRIALS + 1))
-        return state.descent.index >= enough or self.settings.settled(state.losses)
+        """Whether it is to be seen how far the picture has gone."""
+        enough = self.settings.steps_at(self.settings.factors[0]) // (TRIALS + 1)
+        return state.trial and (state.descent.index >= enough or self.settings.settled(state.losses))
 
     def balanced(self, state: Ascent, dial: Dial) -> Ascent:
         """The same picture, seen with another β: no step of its own."""
@@ -115,8 +120,8 @@ class CoarseToFine:
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
         again = self.begun_again(state, objective)
-        point = again.descent.state.point
-        return replace(again, best=point.image, best_loss=point.loss, balance=balance)
+        point, trial = again.descent.state.point, len(balance.trials) < self.trials
+        return replace(again, best=point.image, best_loss=point.loss, balance=balance, trial=trial)
 
     def begun_again(self, state: Ascent, objective: Objective) -> Ascent:
         """The solver anew, where it is, with another objective."""

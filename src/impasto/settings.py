@@ -218,7 +218,7 @@ class Settings(BaseModel):
     def beta(self) -> float:
         """β, or where it begins."""
         if self.style_weight == "auto":
-            return STYLE_WEIGHT * self.strengthening**0.5
+            return STYLE_WEIGHT * math.sqrt(self.strengthening)
         return self.style_weight * self.strengthening
 
     @property

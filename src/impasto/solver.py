@@ -40,7 +40,8 @@ class Step:
     """One step of a solver.
 
     ``index`` 0 is the start. ``evaluations`` counts calls of the objective so far, ``seconds`` the time since the
-    solver began. ``image`` ``(1, 3, h, w)`` is never changed afterwards; ``terms`` are its weighted losses.
+    solver began. ``image`` ``(1, 3, h, w)`` is never changed afterwards; ``terms`` are its weighted losses, and those
+    of a ``trial`` are with another β.
     """
 
     index: int
@@ -48,6 +49,7 @@ class Step:
     terms: Terms
     seconds: float
     evaluations: int
+    trial: bool = False
 
     @property
     def loss(self) -> float:
@@ -55,9 +57,10 @@ class Step:
         return math.fsum(self.terms.values())
 
     @property
-    def merit(self) -> tuple[int, float]:
-        """Of two steps of a run, that of greater merit is the better picture: the larger, then that of lower loss."""
-        return self.image.numel(), -self.loss
+    def merit(self) -> tuple[int, bool, float]:
+        """Of two steps of a run, that of greater merit is the better picture: the larger, then that which is no trial,
+        then that of lower loss."""
+        return self.image.numel(), not self.trial, -self.loss
 
 
 @dataclass(frozen=True)

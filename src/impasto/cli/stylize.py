@@ -23,7 +23,7 @@ def stylize(
         float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", default="1")
     ] = None,
     style_weight: Annotated[
-        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="as --strength asks")
+        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="auto")
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers")] = None,
     style_layers: Annotated[
