@@ -121,16 +121,17 @@ class Tries:
 
     def load(self, state: LBFGSState) -> None:
         """Go on from ``state``."""
-        pairs = list(state.pairs)
         self.x.copy_(state.point.image)
         self.g.copy_(state.point.gradient)
         self.loss.fill_(state.point.loss)
+        pairs = list(state.pairs)
         self.steps += 1
         self.forget()
         for pair in pairs:
             self.remember(pair.s, pair.y, torch.ones_like(self.forced))
-        self.has_pairs = bool(pairs)
-        self.d.copy_(self.direction())
+        if pairs:
+            self.has_pairs = True
+            self.d.copy_(self.direction())
 
     def forget(self) -> None:
         """Go on without pairs, straight down."""

@@ -148,7 +148,6 @@ class VGG(nn.Module):
         way: list[tuple[str, Any]] = []
         x = wanted.detach()
         for layer in self.until(layers):
-            before = x
             if layer in self.links:
                 x = self.link(layer).ahead(x, self.mirrored)
                 small = x.itemsize == 2  # then a second form of it costs more than it saves
@@ -157,7 +156,7 @@ class VGG(nn.Module):
                 x = halved(x, whole=self.mirrored)
                 way.append((layer, None))
             else:
-                x, back = self.pooled(before)
+                x, back = self.pooled(x)
                 way.append((layer, back))
             if layer in layers:
                 activations[layer] = x
