@@ -169,6 +169,22 @@ def opened(open_at: Tensor, gradient: Tensor | None, own: Tensor | None, *, padd
     )
 
 
+@triton.jit
+def of_tile(ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Rows and columns of a convolution's program."""
+    position = tl.arange(0, ROWS * COLUMNS)
+    return tl.program_id(1) * ROWS + position // COLUMNS, tl.program_id(0) * COLUMNS + position % COLUMNS
+
+
+@triton.jit
+def put(out, total, b, i, j, n, height, width, filters, BIAS: tl.constexpr):
+    """What a convolution found, with its offset and ReLU, if it has one."""
+    if BIAS:
+        total = tl.maximum(total + tl.load(b + n, n < filters, 0).to(tl.float32)[None, :], 0.0)
+    there = ((i < height) & (j < width))[:, None] & (n < filters)[None, :]
+    tl.store(out + at(i, j, n, width, filters), total, there)
+
+
 @triton.jit(do_not_specialize=SIZES)
 def _convolved(
     out,
@@ -193,9 +209,7 @@ def _convolved(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    position = tl.arange(0, ROWS * COLUMNS)
-    i = tl.program_id(1) * ROWS + position // COLUMNS
-    j = tl.program_id(0) * COLUMNS + position % COLUMNS
+    i, j = of_tile(ROWS, COLUMNS)
     c, n = tl.arange(0, CHANNELS), tl.arange(0, FILTERS)
     total = tl.zeros((ROWS * COLUMNS, FILTERS), tl.float32)
     for tap in tl.static_range(9):
@@ -208,10 +222,7 @@ def _convolved(
         of_tap = K + first + tap * by_tap + c[:, None] * by_channel + n[None, :] * by_filter
         kernel = tl.load(of_tap, (c < channels)[:, None] & (n < filters)[None, :], 0)
         total = tl.dot(seen, kernel, total, input_precision="ieee")
-    if BIAS:
-        total = tl.maximum(total + tl.load(b + n, n < filters, 0).to(tl.float32)[None, :], 0.0)
-    there = ((i < height) & (j < width))[:, None] & (n < filters)[None, :]
-    tl.store(out + at(i, j, n, width, filters), total, there)
+    put(out, total, b, i, j, n, height, width, filters, BIAS)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -229,9 +240,7 @@ def _convolved_image(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    position = tl.arange(0, ROWS * COLUMNS)
-    i = tl.program_id(1) * ROWS + position // COLUMNS
-    j = tl.program_id(0) * COLUMNS + position % COLUMNS
+    i, j = of_tile(ROWS, COLUMNS)
     n, k = tl.arange(0, FILTERS), tl.arange(0, 32)  # the 27 numbers that a position sees are one side of the product
     tap, c = k // 3, k % 3
     of_i, of_j = i[:, None] + (tap // 3 - 1)[None, :], j[:, None] + (tap % 3 - 1)[None, :]
@@ -243,10 +252,7 @@ def _convolved_image(
     of_kernel = K + n[None, :] * 27 + k[:, None]
     kernel = tl.load(of_kernel, (k < 27)[:, None] & (n < filters)[None, :], 0)
     total = tl.dot(seen, kernel, input_precision="ieee")
-    if BIAS:
-        total = tl.maximum(total + tl.load(b + n, n < filters, 0).to(tl.float32)[None, :], 0.0)
-    there = ((i < height) & (j < width))[:, None] & (n < filters)[None, :]
-    tl.store(out + at(i, j, n, width, filters), total, there)
+    put(out, total, b, i, j, n, height, width, filters, BIAS)
 
 
 def convolved(x: Tensor, K: Tensor, b: Tensor | None, mirror: bool) -> Tensor:
