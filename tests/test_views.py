@@ -69,9 +69,9 @@ def test_grey_pictures_make_a_grey_one_unless_told_otherwise():
 
 
 def test_the_laplacian_is_of_cells_luminance():
-    x = noise(10, 13)  # the last cells are of 2 rows and of 1 column
-    luma = np.tensordot(LUMINANCE, x[0].numpy(), axes=1)
-    cells = np.array([[luma[i : i + 4, j : j + 4].mean() for j in range(0, 13, 4)] for i in range(0, 10, 4)])
+    x = noise(10, 13)  # the last cells are of 6 rows and of 5 columns
+    luma = np.pad(np.tensordot(LUMINANCE, x[0].numpy(), axes=1), 2, mode="edge")
+    cells = np.array([[luma[i : i + 8, j : j + 8].mean() for j in range(0, 13, 4)] for i in range(0, 10, 4)])
     wide = np.pad(cells, 1, mode="edge")
     by_hand = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * cells
     np.testing.assert_allclose(laplacian(x)[0, 0].numpy(), by_hand, rtol=1e-12, atol=1e-12)

@@ -33,7 +33,7 @@ from impasto.terms import CELL, Content, Lines, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
 from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 
-LINES_WEIGHT = 1e5
+LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
 
 Picture = str | PathLike[str] | Tensor

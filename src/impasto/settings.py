@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from impasto.errors import UsageError
 from impasto.images.decoding import MAX_PIXELS
 from impasto.names import name_of
+from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
 from impasto.solver import SOLVERS, Solver
 from impasto.style import STYLE_LOSSES, StyleLoss
@@ -132,14 +133,14 @@ class Settings(BaseModel):
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
     keep_lines: Weight = 0.0
-    """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 1 holds
-    them, for some grain."""
+    """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 0.3 is a touch, 1
+    holds them; 3 and more for some grain."""
     content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
     """Layer to w_l. The paper's: conv4_2."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
     """Layer to w_l. The paper's: a fifth each."""
-    edges: Literal["mirrored", "black"] = "mirrored"
-    """What the network's convolutions see beyond the edges: the mirror image, or 0, as the paper's do."""
+    edges: Annotated[str, PlainValidator(_one_of(EDGES))] = "mirrored"
+    """What the network's convolutions see beyond the edges: a name of ``network.edges.EDGES``. The paper's: black."""
     smooth_chroma: bool = True
     """Whether colours are seen, and saved, without what alternates from pixel to pixel: see ``views``."""
     keep_grey: bool = True

@@ -72,6 +72,16 @@ class Moments(NamedTuple):
         """C = F Fᵀ / M − μ μᵀ."""
         return self.second / self.M - self.mean.outer(self.mean)
 
+    def along(self, U: Float[Tensor, "N r"]) -> Float[Tensor, "r r"]:
+        """Uᵀ C U, for less than C itself costs where r is small."""
+        m = U.T @ self.mean
+        return U.T @ self.second @ U / self.M - m.outer(m)
+
+    @property
+    def variance(self) -> Float[Tensor, ""]:
+        """tr C."""
+        return trace(self.second) / self.M - self.mean @ self.mean
+
 
 def second_moment(F: Features) -> SecondMoment:
     """What the paper sums."""
@@ -152,14 +162,13 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     directions. That makes small matrices of large ones: roots of 512 x 512 take longer than all else in a small
     picture.
     """
-    C = ridged(x.covariance)
-    projected = a.directions.T @ C @ a.directions
+    projected = ridged(x.along(a.directions))
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
     roots = trace_of_root(exact(scaled)).to(scaled.device)
-    rest = (trace(C) - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
+    rest = (x.variance + len(x.mean) * RIDGE - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = trace(projected) + a.variances.sum() - 2 * roots
     distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()
-    return distance / len(C)
+    return distance / len(x.mean)
 
 
 def trace_of_root(A: Float[Tensor, "N N"]) -> Float[Tensor, ""]:

@@ -81,6 +81,12 @@ def test_an_unknown_pooling_is_refused():
         tiny_network(pooling="median")
 
 
+def test_unknown_edges_are_refused():
+    network = tiny_network()
+    with pytest.raises(UsageError, match=r"wrong.*mirrored, black"):
+        VGG(network.weights(), network.preprocessing, edges="wrong")
+
+
 def broken(change: str) -> dict[str, torch.Tensor]:
     weights = tiny_weights(factored=True)
     if change == "gap":

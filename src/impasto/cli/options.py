@@ -35,6 +35,7 @@ class Command(TyperCommand):
 def names() -> dict[str, str]:
     """What the registries have, to be read."""
     from impasto.figures.paper import FIGURES
+    from impasto.network.edges import EDGES
     from impasto.network.pooling import POOLINGS
     from impasto.settings import PRESETS
     from impasto.solver import SOLVERS
@@ -44,6 +45,7 @@ def names() -> dict[str, str]:
     return {
         "figures": ", ".join(FIGURES),
         "presets": ", ".join(PRESETS),
+        "edges": ", ".join(EDGES),
         "poolings": ", ".join(POOLINGS),
         "solvers": ", ".join(SOLVERS),
         "style_losses": ", ".join(STYLE_LOSSES),
@@ -95,7 +97,7 @@ Edges = Annotated[
     option(
         "--edges",
         panel=NETWORK,
-        text="What the network sees beyond the edges: mirrored, or black, as in the paper.",
+        text="What the network sees beyond the edges: {edges}; the paper's: black.",
         default="mirrored",
     ),
 ]
@@ -117,7 +119,7 @@ KeepLines = Annotated[
     option(
         "--keep-lines",
         panel=LOSS,
-        text="Keeps the photograph's fine lines, of faces and letters. 1 holds them, for some grain.",
+        text="Keeps the photograph's fine lines, of faces and letters: 0.3 a touch, 1 holds them.",
         default="0",
     ),
 ]

@@ -94,7 +94,8 @@ def load_network(
 
     Normalised as the paper has it: every filter's mean activation is 1. Called with an image ``(1, 3, h, w)`` in [0, 1]
     and names of layers it gives their activations ``{layer: (1, N_l, h_l, w_l)}``. Fetches what is not in the cache.
-    Raises WeightsError where the weights cannot be had or are not sound, UsageError for an unknown name.
+    Raises WeightsError where the weights cannot be had or are not sound, UsageError for an unknown name of a network, a
+    pooling or edges.
     """
     source = source_of(name)
     if weights is None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from impasto.errors import WeightsError
 from impasto.names import entry
+from impasto.network.edges import EDGES
 from impasto.network.kernels import even, folded, halved, opened, together
 from impasto.network.link import PARTS, Link
 from impasto.network.pooling import POOLINGS, average_pool
@@ -55,7 +56,7 @@ class VGG(nn.Module):
 
     Parameters are frozen: only the image is ever optimised.
 
-    Raises WeightsError where the tensors do not form such a chain.
+    Raises WeightsError where the tensors do not form such a chain, UsageError for unknown edges or pooling.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class VGG(nn.Module):
     ) -> None:
         super().__init__()
         self.pool = entry(POOLINGS, pooling, "pooling")
+        entry(EDGES, edges, "edges")
         self.edges = edges
         self.chain = check_chain(weights)
         self.preprocessing = preprocessing
