@@ -9,6 +9,7 @@ from impasto.errors import InputError, LimitError, UsageError
 from impasto.facade import device_of, memory, network_of, objective_of, picture, precisions_of
 from impasto.pyramid import resized
 from impasto.starts import white_noise
+from impasto.views import smooth_chroma
 
 
 def soft(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
@@ -37,6 +38,13 @@ def test_the_picture_takes_on_the_paintings_colours():
     picture = impasto.paint(photograph, painting, size=64, steps=80, strength=1)
     distance = [(image.mean(dim=(2, 3)) - painting.mean(dim=(2, 3))).norm() for image in (photograph, picture)]
     assert distance[1] < 0.5 * distance[0]
+
+
+def test_an_odd_size_is_painted_to_the_last_row_and_column():
+    grey = torch.full((1, 3, 127, 127), 0.5)
+    of = impasto.paint(grey, soft(3, 127, 127), size=127, steps=20, strength=1)[0]
+    for first, last in ((of[:, 0], of[:, -1]), (of[..., 0], of[..., -1])):
+        assert 0.6 < float(first.std() / last.std()) < 1 / 0.6
 
 
 def test_more_strength_means_less_of_the_photograph():
@@ -101,6 +109,12 @@ def test_settings_and_options_go_together():
 def test_tensors_too_narrow_for_the_network_are_refused():
     with pytest.raises(InputError, match="16 px is the least"):
         impasto.stylize(torch.rand(1, 3, 4, 200), soft(2), size=64)
+
+
+def test_a_texture_begins_as_a_tenth_of_that_noise():
+    """Without single pixels of full contrast: some of them would stay."""
+    first = next(impasto.texture(soft(2), 64, 48, size=64, steps=0, seed=4)).image
+    torch.testing.assert_close(first, smooth_chroma(0.45 + 0.1 * white_noise((48, 64), 4)))
 
 
 def test_white_noise_is_uniform_and_seeded():

@@ -90,9 +90,9 @@ def test_a_texture_can_start_anywhere_but_from_a_photograph_that_is_not_there(pa
     (start,) = impasto.texture(painting, 20, 30, size=SIZE, steps=0, init="style")
     assert start.image.shape == (1, 3, 30, 20)
     assert abs(float(start.image.mean()) - float(painting.mean())) < 0.02
-    with pytest.raises(UsageError, match=r"no 'content' to start from; choose style, noise, or a file"):
+    with pytest.raises(UsageError, match=r"no 'content' to start from; choose style, noise, faint, or a file"):
         impasto.texture(painting, 20, 30, size=SIZE, init="content")
-    with pytest.raises(UsageError, match="no 'style' to start from; choose content, noise, or a file"):
+    with pytest.raises(UsageError, match="no 'style' to start from; choose content, noise, faint, or a file"):
         impasto.reconstruct_content(painting, size=SIZE, init="style")
 
 

@@ -79,9 +79,9 @@ def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, imp
 
 def test_a_start_is_offered_where_its_pictures_are(impasto, photograph, painting, tiny):
     told = impasto("reconstruct", "content", photograph, "--init", "both")
-    assert (told.code, "choose content, noise, mine, or a file" in told.err) == (2, True)
-    assert "content, style, noise, mine, both" in impasto("stylize", "--help").out
-    assert " style, noise, mine, or a file" in impasto("texture", "--help").out
+    assert (told.code, "choose content, noise, faint, mine, or a file" in told.err) == (2, True)
+    assert "content, style, noise, faint, mine, both" in impasto("stylize", "--help").out
+    assert " style, noise, faint, mine, or a file" in impasto("texture", "--help").out
     assert impasto("stylize", photograph, painting, "--weights", tiny, *SMALL, "--init", "both").code == 0
     step = next(library.reconstruct_content(photograph, init="mine", seed=3, size=32, weights=tiny))
     assert step.image.unique().tolist() == pytest.approx([0.3])

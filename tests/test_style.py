@@ -120,7 +120,10 @@ def test_moments_are_mean_and_covariance(seed):
     x = activation(seed)
     found = both_moments(features(x))
     np.testing.assert_allclose(found.mean.numpy(), x.mean(axis=(1, 2)), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found.covariance.numpy(), np.cov(x.reshape(N, -1), bias=True), rtol=1e-9, atol=1e-12)
+    C, U = np.cov(x.reshape(N, -1), bias=True), np.random.default_rng(seed).normal(size=(N, 2))
+    np.testing.assert_allclose(found.covariance.numpy(), C, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.along(torch.tensor(U)).numpy(), U.T @ C @ U, rtol=1e-9, atol=1e-11)
+    assert float(found.variance) == pytest.approx(np.trace(C), rel=1e-9, abs=1e-12)
 
 
 def test_a_function_and_an_entry_make_a_style_loss(monkeypatch):

@@ -68,7 +68,7 @@ def reconstruct_content(content: Picture, settings: Settings | None = None, **op
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin(from_noise(settings, options, scales=1), content=content)
+    return _begin(reconstructing(settings, options), content=content)
 
 
 def reconstruct_style(style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -77,26 +77,28 @@ def reconstruct_style(style: Picture, settings: Settings | None = None, **option
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin(from_noise(settings, options, scales=1), style=style)
+    return _begin(reconstructing(settings, options), style=style)
 
 
 def texture(
     style: Picture, width: int, height: int, settings: Settings | None = None, **options: Any
 ) -> Iterator[Step]:
-    """New texture in the manner of ``style``, ``width`` x ``height`` px: ``reconstruct_style`` at any size.
+    """New texture in the manner of ``style``, ``width`` x ``height`` px: L_style alone (equation 5), with the style
+    loss and weights of ``stylize``, from faint noise unless ``init`` says otherwise.
 
-    Gatys, Ecker and Bethge, *Texture Synthesis Using Convolutional Neural Networks* (arXiv 1505.07376). ``size`` is the
-    long side at which the painting is read, and so says how coarse the texture is. Raises UsageError for a side of
-    less than 16 px; the rest as in ``reconstruct_style``.
+    Gatys, Ecker and Bethge, *Texture Synthesis Using Convolutional Neural Networks* (arXiv 1505.07376), whose textures
+    ``preset="paper", init="noise"`` makes. ``size`` is the long side at which the painting is read, and so says how
+    coarse the texture is. Raises UsageError for a side of less than 16 px; the rest as in ``stylize``.
     """
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
-    return _begin(from_noise(settings, options), style=style, canvas=(height, width))
+    chosen = validated(settings or validated(init="faint"), **options)
+    return _begin(chosen, style=style, canvas=(height, width))
 
 
-def from_noise(settings: Settings | None, options: Mapping[str, Any], **defaults: Any) -> Settings:
-    """``settings`` with these options changed; without settings, the paper's from white noise and ``defaults``."""
-    return validated(settings or validated(preset="paper", init="noise", **defaults), **options)
+def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
+    """``settings`` with these options changed; without settings, the paper's from white noise, at one size."""
+    return validated(settings or validated(preset="paper", init="noise", scales=1), **options)
 
 
 def _begin(

@@ -50,9 +50,9 @@ def luminance(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
 def laplacian(x: Float[Tensor, "1 3 h w"], cell: int = 4) -> Float[Tensor, "1 1 h_c w_c"]:
     """Σ of the four neighbours − 4 × itself, of the luminance in cells ``cell`` px apart: where lines are.
 
-    Li et al., *Laplacian-Steered Neural Style Transfer* (arXiv 1707.01253), section 3, there of each colour and in cells
-    side by side. Here each is twice as wide, since the seams of cells that do not overlap show as grain. Beyond its
-    edges the picture is what it is there.
+    Li et al., *Laplacian-Steered Neural Style Transfer* (arXiv 1707.01253), section 3, there of each colour and in
+    cells side by side. Here each is twice as wide, since the seams of cells that do not overlap show as grain. Beyond
+    its edges the picture is what it is there.
     """
     from torch.nn.functional import avg_pool2d, pad
 

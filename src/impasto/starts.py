@@ -40,6 +40,12 @@ def noise(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h
     return white_noise(canvas, seed)
 
 
+def faint_noise(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
+    """Grey, with a tenth of white noise. What alternates from pixel to pixel the network hardly sees, and of full noise
+    some of it stays as a weave."""
+    return 0.5 + 0.1 * (white_noise(canvas, seed) - 0.5)
+
+
 def white_noise(canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
     """Uniform white noise in [0, 1]. Drawn on the CPU, so that a seed means the same everywhere."""
     import torch
@@ -51,6 +57,7 @@ STARTS: dict[str, Start] = {
     "content": Start(photograph, needs=("content",)),
     "style": Start(painting, needs=("style",)),
     "noise": Start(noise),
+    "faint": Start(faint_noise),
 }
 """By the name that ``--init`` takes."""
 

@@ -45,7 +45,8 @@ def test_a_picture_is_made_and_named_after_what_it_shows(impasto, photograph, pa
 def test_json_and_silence(impasto, photograph, painting, quick, name):
     arguments, _, _ = commands(photograph, painting)[name]
     *steps, saved = map(json.loads, impasto(*arguments, *quick, "--json", "-o", "a.png").out.splitlines())
-    assert [step["step"] for step in steps] == list(range(5 if name == "texture" else 3))  # three sizes
+    count = 11 if name == "texture" else 3  # at three sizes, 3 steps at each but the last
+    assert [step["step"] for step in steps] == list(range(count))
     assert set(saved["terms"]) == {"content" if name == "content" else "style"}
     told = impasto(*arguments, *quick, "--quiet", "-o", "b.png")
     assert (told.code, told.out, told.err) == (0, "", "")
@@ -116,9 +117,10 @@ def test_what_is_wrong_is_told_and_nothing_written(impasto, photograph, quick, c
 
 
 def test_the_defaults_that_the_help_states_are_those_of_the_settings():
-    defaults = validated(preset="paper", init="noise")
+    papers, own = validated(preset="paper", init="noise"), validated(init="faint")
     group = typer.main.get_command(app)
-    for command in (*group.commands["reconstruct"].commands.values(), group.commands["texture"]):
+    of_commands = [(command, papers) for command in group.commands["reconstruct"].commands.values()]
+    for command, defaults in (*of_commands, (group.commands["texture"], own)):
         stated = {parameter.name: parameter.show_default for parameter in command.params}
         stated["size"] = stated.get("painting_size", stated["size"])
         for name in ("size", "steps", "seed", "tv_weight", "max_pixels"):

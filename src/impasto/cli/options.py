@@ -70,6 +70,9 @@ def out_option(default: str) -> Any:
     )
 
 
+FALLING = "conv1_1=0.75,conv2_1=0.19,conv3_1=0.047,conv4_1=0.012,conv5_1=0.003"
+
+
 def style_layers_option(name: str, default: str = "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1") -> Any:
     return option(
         name,
@@ -143,11 +146,6 @@ def steps_option(default: str) -> Any:
     return option("--steps", panel=RUN, text=text, default=default)
 
 
-def scales_option(default: str) -> Any:
-    text = "Most sizes it is painted at, each twice the one before."
-    return option("--scales", panel=RUN, text=text, default=default)
-
-
 StyleLoss = Annotated[str | None, style_loss_option("gaussian=1")]
 PaperStyleLoss = Annotated[str | None, style_loss_option("gram=1")]
 TvWeight = Annotated[
@@ -161,8 +159,10 @@ Quality = Annotated[
     str | None,
     option("--quality", panel=RUN, text="Instead of --steps: auto for a draft, normal or fine.", default="normal"),
 ]
-Scales = Annotated[int | None, scales_option("16")]
-PaperScales = Annotated[int | None, scales_option("3")]
+Scales = Annotated[
+    int | None,
+    option("--scales", panel=RUN, text="Most sizes it is painted at, each twice the one before.", default="16"),
+]
 Solver = Annotated[str | None, option("--solver", panel=RUN, text="One of {solvers}.", default="lbfgs")]
 Network = Annotated[
     str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")

@@ -26,10 +26,7 @@ def stylize(
         float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="auto")
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers")] = None,
-    style_layers: Annotated[
-        str | None,
-        o.style_layers_option("--style-layers", "conv1_1=0.75,conv2_1=0.19,conv3_1=0.047,conv4_1=0.012,conv5_1=0.003"),
-    ] = None,
+    style_layers: Annotated[str | None, o.style_layers_option("--style-layers", o.FALLING)] = None,
     style_loss: o.StyleLoss = None,
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
