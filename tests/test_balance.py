@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from nets import tiny_network
 
 import impasto
-from impasto.balance import TRIALS, Balance, content_distance
+from impasto.balance import LARGEST, SMALLEST, TRIALS, Balance, content_distance
 from impasto.pyramid import CoarseToFine
 from impasto.settings import Settings, validated
 
@@ -26,6 +26,7 @@ def test_the_trials_end_near_what_is_wanted(slope, offset, wanted):
     def distance(multiple: float) -> float:
         return 1 / (1 + math.exp(-4 * slope * (math.log10(multiple) + offset)))
 
+    assume(distance(10**SMALLEST) <= wanted <= distance(10**LARGEST))
     balance = Balance()
     for _ in range(TRIALS):
         balance = balance.after(distance(balance.multiple), wanted)
@@ -35,8 +36,13 @@ def test_the_trials_end_near_what_is_wanted(slope, offset, wanted):
 
 def test_a_step_is_of_a_factor_of_ten_at_most():
     assert Balance().after(0.0, 1e9).multiple == pytest.approx(10)
-    assert Balance().after(1e9, 0.0).multiple == pytest.approx(0.1)
+    assert Balance(20.0).after(1e9, 0.0).multiple == pytest.approx(2)
     assert Balance(2.0).after(0.5, 0.5).multiple == pytest.approx(2.0)
+
+
+def test_the_multiple_stays_within_bounds():
+    assert Balance(0.5).after(1e9, 0.0).multiple == pytest.approx(10**SMALLEST)
+    assert Balance(50.0).after(0.0, 1e9).multiple == pytest.approx(10**LARGEST)
 
 
 def test_the_photograph_is_at_0_and_upside_down_at_1():

@@ -22,8 +22,9 @@ TRIALS = 3
 SLOPE = 0.3
 """By how much the distance grows, about, where β is ten times as large."""
 
-FARTHEST = 2.0
-"""Decimal logarithm of the largest multiple, and the smallest: some pictures do not go as far as they should."""
+SMALLEST, LARGEST = -0.5, 2.0
+"""Decimal logarithms of the multiple, at least and at most. Some pictures do not go as far as they should; and of a
+painting whose contrasts alone take a picture far, a lower β leaves grain instead of strokes."""
 
 LEAST, MOST = 0.1, 0.6
 """What is believed of a slope that was found."""
@@ -45,7 +46,7 @@ class Balance:
             before, distance_before = self.trials[-1]
             slope = min(max((distance - distance_before) / (here - before), LEAST), MOST)
         step = min(max((wanted - distance) / slope, -1.0), 1.0)
-        there = min(max(here + step, -FARTHEST), FARTHEST)
+        there = min(max(here + step, SMALLEST), LARGEST)
         return Balance(10**there, (*self.trials, (here, distance)))
 
 

@@ -111,7 +111,7 @@ def moments(x: Moments, a: Moments, epsilon: float = 1e-6) -> Float[Tensor, ""]:
 RIDGE = 1e-4
 """On the diagonal of covariances, as in style-transfer-pytorch: activations are about 1."""
 
-RANK = 128
+RANK = 64
 """Of a covariance, the directions in which a normal distribution is compared; what is left is compared as a whole."""
 
 
