@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impasto.solver import LBFGS, Evaluate, Image, LBFGSState, Objective, Pair, Point, Solver, first_direction
+from impasto.solver import LBFGS, TRIES, Evaluate, Image, LBFGSState, Objective, Pair, Point, Solver, first_direction
 from impasto.tensors import Numbers, free_memory
 
 
@@ -51,7 +51,7 @@ class Replayed:
         return None if terms is None else LBFGSState(tries.point(terms), Kept(tries, tries.steps))
 
 
-def search(tries: "Tries", evaluate: Evaluate, most: int = 12) -> dict[str, float] | None:
+def search(tries: "Tries", evaluate: Evaluate, most: int = TRIES) -> dict[str, float] | None:
     """``solver.wolfe_search``, its arithmetic being done by ``tries``: the terms where it ends, or None."""
     lower, upper, t = 0.0, math.inf, 1.0
     best: tuple[float, float] | None = None
