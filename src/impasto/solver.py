@@ -78,13 +78,14 @@ class Point:
 
 
 def read(point: Point, *scalars: Tensor) -> tuple[Point, bool, list[float]]:
-    """The point with its terms as plain numbers; whether these and the gradient are finite; and ``scalars``. The device
-    is asked once."""
+    """The point with its terms as plain numbers, and its gradient in the order of rows, as it comes back from a file:
+    sums depend on the order. Whether both are finite, and ``scalars``. The device is asked once."""
     unread = point.terms.scalars if isinstance(point.terms, Numbers) else point.terms
     finite, *numbers = as_numbers(point.gradient.isfinite().all(), *unread.values(), *scalars)
     terms = dict(zip(unread, numbers, strict=False))
     good = bool(finite) and all(map(math.isfinite, terms.values()))
-    return replace(point, terms=terms), good, numbers[len(terms) :]
+    point = replace(point, terms=terms, gradient=point.gradient.contiguous())
+    return point, good, numbers[len(terms) :]
 
 
 def as_numbers(*scalars: float | Tensor) -> list[float]:
