@@ -14,7 +14,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from impasto.solver import LBFGS, TRIES, Evaluate, Image, LBFGSState, Objective, Pair, Point, Solver, first_direction
+from impasto.solver import (
+    LBFGS,
+    MORE_TRIES,
+    TRIES,
+    Evaluate,
+    Image,
+    LBFGSState,
+    Objective,
+    Pair,
+    Point,
+    Solver,
+    first_direction,
+)
 from impasto.tensors import Numbers, free_memory
 
 
@@ -44,14 +56,14 @@ class Replayed:
             self.tries = tries = Tries(evaluate.objective, state, self.history)
         elif not (isinstance(state.pairs, Kept) and state.pairs.latest and state.pairs.tries is tries):
             tries.load(state)
-        terms = search(tries, evaluate)
+        terms = search(tries, evaluate, TRIES if tries.has_pairs else MORE_TRIES)
         if terms is None and tries.has_pairs:
             tries.forget()
-            terms = search(tries, evaluate)
+            terms = search(tries, evaluate, MORE_TRIES)
         return None if terms is None else LBFGSState(tries.point(terms), Kept(tries, tries.steps))
 
 
-def search(tries: "Tries", evaluate: Evaluate, most: int = TRIES) -> dict[str, float] | None:
+def search(tries: "Tries", evaluate: Evaluate, most: int) -> dict[str, float] | None:
     """``solver.wolfe_search``, its arithmetic being done by ``tries``: the terms where it ends, or None."""
     lower, upper, t = 0.0, math.inf, 1.0
     best: tuple[float, float] | None = None

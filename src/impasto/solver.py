@@ -200,7 +200,7 @@ class LBFGS:
         x, g = point.image, point.gradient
         free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
         direction = -two_loop(g * free, pairs) * free if pairs else first_direction(g * free)
-        found = wolfe_search(evaluate, point, direction)
+        found = wolfe_search(evaluate, point, direction, TRIES if pairs else MORE_TRIES)
         if found is None:
             return self.step(evaluate, LBFGSState(point)) if pairs else None
         if found.curvature > 0:
@@ -238,9 +238,9 @@ class Found(Point):
     curvature: float
 
 
-TRIES = 5
-"""Of one line search, at most. Where bfloat16's rounding hides the descent more are in vain: with 12, half of a run's
-evaluations were."""
+TRIES, MORE_TRIES = 5, 12
+"""Of one line search, at most: where pairs tell the direction, and without them, when nothing else is left. Where
+bfloat16's rounding hides the descent more are in vain: with 12 throughout, half of a run's evaluations were."""
 
 
 def wolfe_search(
