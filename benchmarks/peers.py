@@ -23,7 +23,7 @@ from impasto.network.protocol import CAFFE, TORCHVISION
 from impasto.network.vgg import CHAINS, VGG
 from impasto.network.weights import Weights, read_weights, save_weights, torchvision_names
 from impasto.pyramid import coarse_to_fine
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, validated
+from impasto.settings import STYLE_LAYERS, validated
 
 STAND_IN = Path(__file__).parent / "stand_in"
 """On the peers' path where torchvision would be."""
@@ -89,7 +89,7 @@ class NeuralStylePt:
         theirs has N^2."""
         _, ours = self.prepared()
         tensors = read_weights(ours).tensors
-        filters = {layer: len(tensors[f"{layer}.bias"]) for layer in (*CONTENT_LAYERS, *STYLE_LAYERS)}
+        filters = {layer: len(tensors[f"{layer}.bias"]) for layer in ("conv4_2", *STYLE_LAYERS)}
         return {
             "preset": "paper",
             "network": "vgg19",
@@ -103,12 +103,12 @@ class NeuralStylePt:
     @torch.no_grad()
     def judge(self, photograph: Tensor, painting: Tensor) -> Callable[[Tensor], float]:
         network = VGG(read_weights(self.prepared()[1]).tensors, CAFFE, pooling="max")
-        P = network.features(photograph, CONTENT_LAYERS)["conv4_2"]
+        P = network.features(photograph, {"conv4_2"})["conv4_2"]
         A = {layer: F @ F.T / F.numel() for layer, F in network.features(painting, STYLE_LAYERS).items()}
 
         @torch.no_grad()
         def loss(image: Tensor) -> float:
-            F = network.features(image, {*CONTENT_LAYERS, *STYLE_LAYERS})
+            F = network.features(image, {"conv4_2", *STYLE_LAYERS})
             content = 5 * nnf.mse_loss(F["conv4_2"], P)
             style = sum(100 * nnf.mse_loss(F[layer] @ F[layer].T / F[layer].numel(), A[layer]) for layer in A)
             differences = (255 * image.diff(dim=2)).abs().sum() + (255 * image.diff(dim=3)).abs().sum()
@@ -185,7 +185,7 @@ class WassersteinObjective:
 
     def features(self, image: Tensor) -> dict[str, Tensor]:
         """Of the image with its edge repeated once around: VGG's own padding is cut away again."""
-        wanted = {*CONTENT_LAYERS, *STYLE_LAYERS}
+        wanted = {"conv4_2", *STYLE_LAYERS}
         x = self.network.preprocessing(nnf.pad(image, (1, 1, 1, 1), mode="replicate"))
         x = x.to(self.network.link("conv1_1").weight.dtype)
         found = {}

@@ -96,7 +96,7 @@ def test_settings_are_frozen(option):
 def test_the_defaults_belong_to_nobody():
     Settings().content_layers["conv1_1"] = 9.0
     Settings().style_layers.clear()
-    assert Settings().content_layers == CONTENT_LAYERS == {"conv4_2": 1.0}
+    assert Settings().content_layers == CONTENT_LAYERS == {"conv4_2": 0.6, "conv3_2": 0.4}
     assert Settings().style_layers == STYLE_LAYERS
     assert len(STYLE_LAYERS) == 5
 

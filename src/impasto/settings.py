@@ -18,7 +18,9 @@ from impasto.network.pooling import POOLINGS
 from impasto.solver import SOLVERS, Solver
 from impasto.style import STYLE_LOSSES, StyleLoss
 
-CONTENT_LAYERS = {"conv4_2": 1.0}
+CONTENT_LAYERS = {"conv4_2": 0.6, "conv3_2": 0.4}
+"""The paper's conv4_2, by which distances are told (it comes first), and of what is finer as much as holds a face."""
+
 STYLE_LAYERS = {"conv1_1": 0.75, "conv2_1": 0.19, "conv3_1": 0.047, "conv4_1": 0.012, "conv5_1": 0.003}
 """Falling to a quarter from one to the next: what is deep in the network puts its own forms into flat places."""
 
@@ -26,12 +28,13 @@ STYLE_LOSS = {"gaussian": 1.0}
 STYLE_WEIGHT = 6e7
 """β where nothing is said of it, before it is set by how far the picture goes with it."""
 
-DISTANCES = 0.12, 0.42, 0.7
+DISTANCES = 0.12, 0.45, 0.7
 """How far from the photograph a picture goes at strength 0, 0.5 and 1: see ``balance.content_distance``."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "style_loss": {"gram": 1.0},
+        "content_layers": {"conv4_2": 1.0},
         "style_layers": dict.fromkeys(STYLE_LAYERS, 0.2),
         "style_weight": 1e8,
         "edges": "black",
@@ -136,7 +139,7 @@ class Settings(BaseModel):
     """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 0.3 is a touch, 1
     holds them; 3 and more for some grain."""
     content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
-    """Layer to w_l. The paper's: conv4_2."""
+    """Layer to w_l. The paper's: conv4_2. Strength is told by the first."""
     style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
     """Layer to w_l. The paper's: a fifth each."""
     edges: Annotated[str, PlainValidator(_one_of(EDGES))] = "mirrored"

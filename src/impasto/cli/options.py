@@ -82,8 +82,8 @@ def style_layers_option(name: str, default: str = "conv1_1, conv2_1, conv3_1, co
     )
 
 
-def content_layers_option(name: str) -> Any:
-    return option(name, panel=LOSS, text="LAYER[=WEIGHT],… Weight 1 if not said.", default="conv4_2=1")
+def content_layers_option(name: str, default: str) -> Any:
+    return option(name, panel=LOSS, text="LAYER[=WEIGHT],… Weight 1 if not said.", default=default)
 
 
 def init_option(starts: str, default: str) -> Any:

@@ -21,7 +21,7 @@ app = typer.Typer(
 @app.command("content", cls=o.Command)
 def content(
     photograph: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    layer: Annotated[str | None, o.content_layers_option("--layer")] = None,
+    layer: Annotated[str | None, o.content_layers_option("--layer", "conv4_2=1")] = None,
     out: Annotated[Path | None, o.out_option("PHOTOGRAPH-LAYER")] = None,
     size: o.Size = None,
     tv_weight: o.TvWeight = None,

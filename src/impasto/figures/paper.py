@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from impasto.names import entry
 from impasto.recipe import files_read, recipe
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
+from impasto.settings import STYLE_LAYERS, Settings, validated
 from impasto.solver import Step
 
 PAINTINGS = tuple(f"sample:{name}" for name in ("swirl", "wave", "mosaic", "sunflowers", "pointillist", "composition"))
@@ -175,7 +175,7 @@ def figure_3(subject: Subject) -> Figure:
 def figure_4(subject: Subject) -> Figure:
     """CVPR 2016, Figure 5: content matched low in the network keeps the photograph's detail, high its arrangement."""
     painting = subject.paintings[0]
-    layers = ("conv2_2", *CONTENT_LAYERS)
+    layers = ("conv2_2", "conv4_2")
     return Figure(
         "figure4",
         "Content from a low layer and from a high one (CVPR 2016, Figure 5)",
