@@ -93,7 +93,7 @@ def test_what_is_wrong_shows_at_the_call_not_at_the_first_step():
     with pytest.raises(UsageError, match="stepz"):
         impasto.stylize(soft(1), soft(2), stepz=5)
     with pytest.raises(UsageError, match=r"\(1, 3, H, W\)"):
-        impasto.stylize(torch.rand(3, 64, 64), soft(2))
+        impasto.stylize(torch.rand(2, 3, 64, 64), soft(2))
     with pytest.raises(InputError, match=r"nowhere\.png"):
         impasto.stylize("nowhere.png", soft(2))
     with pytest.raises(UsageError, match="no network 'vgg99'"):

@@ -1,11 +1,10 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
-from os import PathLike
 from typing import Any
 
 import torch
@@ -13,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.balance import Dial, content_distance
-from impasto.errors import InputError, LimitError, UsageError
+from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE
-from impasto.images.files import read
+from impasto.images.files import Source, read
 from impasto.images.resizing import resized, scaled
 from impasto.losses import laplacian
 from impasto.network.protocol import Network, by_its_name
@@ -36,11 +35,8 @@ from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
 
-Picture = str | PathLike[str] | Tensor
-"""A file, ``sample:NAME``, or an image ``(1, 3, H, W)``, sRGB in [0, 1]."""
 
-
-def stylize(content: Picture, style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def stylize(content: Source, style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, step by step.
 
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
@@ -52,37 +48,34 @@ def stylize(content: Picture, style: Picture, settings: Settings | None = None, 
     LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
     LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
-    return _begin(settings if settings and not options else validated(settings, **options), content, style)
+    chosen = settings if settings and not options else validated(settings, **options)
+    return _begin(chosen, {"content": content, "style": style})
 
 
-def paint(
-    content: Picture, style: Picture, settings: Settings | None = None, **options: Any
-) -> Float[Tensor, "1 3 h w"]:
+def paint(content: Source, style: Source, settings: Settings | None = None, **options: Any) -> Float[Tensor, "1 3 h w"]:
     """The picture of ``stylize``, of its best step: ``(1, 3, h, w)`` in [0, 1], on the CPU. Raises what it does."""
     return max(stylize(content, style, settings, **options), key=lambda step: step.merit).image.cpu()
 
 
-def reconstruct_content(content: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def reconstruct_content(content: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """Find the photograph again from what ``content_layers`` hold of it: L_content alone is minimised (equation 1).
 
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin(reconstructing(settings, options), content=content)
+    return _begin(reconstructing(settings, options), {"content": content})
 
 
-def reconstruct_style(style: Picture, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def reconstruct_style(style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """Find a picture with the Gram matrices of ``style_layers`` that the painting has: L_style alone (equation 5).
 
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin(reconstructing(settings, options), style=style)
+    return _begin(reconstructing(settings, options), {"style": style})
 
 
-def texture(
-    style: Picture, width: int, height: int, settings: Settings | None = None, **options: Any
-) -> Iterator[Step]:
+def texture(style: Source, width: int, height: int, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
     """New texture in the manner of ``style``, ``width`` x ``height`` px: L_style alone (equation 5), with the style
     loss and weights of ``stylize``, from faint noise unless ``init`` says otherwise.
 
@@ -93,7 +86,7 @@ def texture(
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
-    return _begin(chosen, style=style, canvas=(height, width))
+    return _begin(chosen, {"style": style}, (height, width))
 
 
 def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
@@ -101,24 +94,20 @@ def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Set
     return validated(settings or validated(preset="paper", init="noise", scales=1), **options)
 
 
-def _begin(
-    settings: Settings, content: Picture | None = None, style: Picture | None = None, canvas: Canvas | None = None
-) -> Iterator[Step]:
-    """The steps to a picture as large as ``canvas`` or the first of the pictures given."""
+def _begin(settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None = None) -> Iterator[Step]:
+    """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
+    what they are for, or one of the two."""
     with memory():
-        return _steps(*_prepared(settings, content, style, canvas))
+        return _steps(*_prepared(settings, sources, canvas))
 
 
 def _prepared(
-    settings: Settings, content: Picture | None, style: Picture | None, canvas: Canvas | None
+    settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None
 ) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
     device = device_of(settings.device)
-    sources = {"content": content, "style": style}
     pictures = {
-        role: picture(of, settings, enlarge=role == "content").to(device)
-        for role, of in sources.items()
-        if of is not None
+        role: named(role, picture, of, settings, enlarge=role == "content").to(device) for role, of in sources.items()
     }
     precisions = precisions_of(settings.precision, device, settings.network)
     network_in = cache(lambda precision: network_of(settings, device, precision))
@@ -229,21 +218,18 @@ def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
     }
 
 
-def picture(source: Picture, settings: Settings, enlarge: bool = True) -> Float[Tensor, "1 3 h w"]:
+def picture(source: Source, settings: Settings, enlarge: bool = True) -> Float[Tensor, "1 3 h w"]:
     """The picture at the size of the run: its long side is ``settings.size`` px, or less if it is not to ``enlarge``.
+    Raises what ``read`` does."""
+    return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
 
-    Raises UsageError for a tensor that is no image, InputError for what cannot be read or is too narrow, LimitError for
-    more than ``max_pixels``.
-    """
-    if not isinstance(source, Tensor):
-        return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
-    if source.ndim != 4 or source.shape[:2] != (1, 3) or not source.is_floating_point():
-        raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(source.shape)} of {source.dtype}")
-    factor = settings.size / max(source.shape[2:])
-    height, width = (round(side * (factor if enlarge else min(1, factor))) for side in source.shape[2:])
-    if min(height, width) < MIN_SIDE:
-        raise InputError(f"an image is too narrow at {width} x {height} px: {MIN_SIDE} px is the least for a side")
-    return resized(source.float(), height, width)
+
+def named(parameter: str, function: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
+    """What ``function`` gives; where it finds that its argument makes no sense, the error names the ``parameter``."""
+    try:
+        return function(*args, **options)
+    except UsageError as error:
+        raise UsageError(f"{parameter}: {error}") from error
 
 
 def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:

@@ -25,7 +25,7 @@ def stylize(
     style_weight: Annotated[
         float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="auto")
     ] = None,
-    content_layers: Annotated[str | None, o.content_layers_option("--content-layers", "conv4_2=0.6,conv3_2=0.4")] = None,
+    content_layers: Annotated[str | None, o.content_layers_option("--content-layers", o.HOLDING)] = None,
     style_layers: Annotated[str | None, o.style_layers_option("--style-layers", o.FALLING)] = None,
     style_loss: o.StyleLoss = None,
     preset: o.Preset = None,

@@ -6,7 +6,7 @@ clipped to it.
 
 import io
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -93,7 +93,7 @@ def pillow_misreads(picture: Image.Image) -> bool:
     return bool(bits == 12 or (bits > 8 and (inverted or apart)))
 
 
-def deep_tiff(file: BinaryIO, admit: Callable[[tuple[int, int]], None]) -> Image.Image:
+def deep_tiff(file: io.BufferedReader | io.BytesIO, admit: Callable[[tuple[int, int]], None]) -> Image.Image:
     """The first page of a TIFF with more than 8 bits, read by tifffile and scaled to 8.
 
     ``admit`` is shown (width, height) before anything is decoded, and raises where that is too much. Profile and

@@ -1,4 +1,4 @@
-"""Picture files to 8-bit sRGB arrays, whatever they hold, and what else can be asked of a file. Needs no torch."""
+"""Pictures to 8-bit sRGB arrays, in whatever file, and what else can be asked of a file. Needs no torch."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,6 +20,21 @@ from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file open for reading bytes."""
+
+    def read(self) -> bytes:
+        """All that is left of it."""
+        ...
+
+
+File = str | os.PathLike[str] | bytes | Readable
+"""A picture file: its path, ``sample:NAME``, its bytes, or the file open for reading bytes."""
+
+Opened = io.BufferedReader | io.BytesIO
 
 MAX_PIXELS = 100_000_000
 """What a picture's header may announce, in pixels, unless the caller allows more."""
@@ -62,9 +77,9 @@ for _library in ("PIL", "tifffile"):
 
 
 def decode(
-    source: str | os.PathLike[str], *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
+    source: File | Image.Image, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture in a file, or a built-in one (``sample:NAME``), upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
+    """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
 
     ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own, and without
     ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white.
@@ -72,9 +87,14 @@ def decode(
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
     """
-    path = locate(source)
-    with _opened(path) as file, _decoding(path, max_pixels):
-        return np.asarray(_decode(file, path, size, enlarge, max_pixels))
+    if isinstance(source, Image.Image):
+        name = str(getattr(source, "filename", "")) or "<image>"
+        with _decoding(name, max_pixels):
+            _admit(source.size, name, max_pixels)
+            return np.asarray(_upright(source, name, size, enlarge, max_pixels))
+    with _opened(source) as (file, name), _decoding(name, max_pixels):
+        picture = _identify(file, name, max_pixels)
+        return np.asarray(_upright(picture, name, size, enlarge, max_pixels, draft=True))
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
@@ -97,11 +117,10 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
         raise InputError(f"the folder of '{path}' may not be written to: save elsewhere")
 
 
-def read_recipe(source: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
+def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
-    path = locate(source)
-    with _opened(path) as file, _decoding(path, max_pixels):
-        exif = _exif(_identify(file, path, max_pixels))
+    with _opened(source) as (file, name), _decoding(name, max_pixels):
+        exif = _exif(_identify(file, name, max_pixels))
     if exif.get(Base.Software) != SOFTWARE:
         return None
     try:
@@ -111,9 +130,9 @@ def read_recipe(source: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS)
     return recipe if isinstance(recipe, dict) else None
 
 
-def digest(source: str | os.PathLike[str]) -> str:
+def digest(source: File) -> str:
     """SHA-256 of the file's bytes, in hexadecimal. Raises InputError where it cannot be read."""
-    with _opened(locate(source)) as file:
+    with _opened(source) as (file, _):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -124,7 +143,24 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
+def _opened(source: File) -> Iterator[tuple[Opened, str]]:
+    """The file, not empty, and what it is called. One that came open is read to its end and stays open. Raises
+    InputError saying what else it is, UsageError where it is open as text."""
+    if isinstance(source, str | os.PathLike):
+        with _opened_at(locate(source)) as file:
+            yield file, str(locate(source))
+        return
+    name = "<bytes>" if isinstance(source, bytes) else str(getattr(source, "name", "<file>"))
+    data = source if isinstance(source, bytes) else source.read()
+    if not isinstance(data, bytes):
+        raise UsageError(f"'{name}' is open as text: open it with mode 'rb'")
+    if not data:
+        raise InputError(f"'{name}' is empty (0 bytes): nothing is left to read in it")
+    yield io.BytesIO(data), name
+
+
+@contextmanager
+def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
     """An ordinary, non-empty file, open for reading. Raises InputError saying what else it is."""
     try:
         status = path.stat()
@@ -146,7 +182,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 @contextmanager
-def _decoding(path: Path, max_pixels: int) -> Iterator[None]:
+def _decoding(path: str, max_pixels: int) -> Iterator[None]:
     """What goes wrong in a decoder becomes an ImpastoError about ``path``. (libtiff still puts lines on stderr.)"""
     try:
         with _pillow_lock, _patient_pillow(max_pixels):
@@ -184,13 +220,15 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode(file: BinaryIO, path: Path, size: int | None, enlarge: bool, max_pixels: int) -> Image.Image:
-    """The picture in mode "RGB", upright, its long side ``size`` px. JPEG is decoded no larger than it takes."""
-    picture = _identify(file, path, max_pixels)
+def _upright(
+    picture: Image.Image, path: str, size: int | None, enlarge: bool, max_pixels: int, *, draft: bool = False
+) -> Image.Image:
+    """The picture in mode "RGB", upright, its long side ``size`` px. As a ``draft``, which changes ``picture``, JPEG is
+    decoded no larger than it takes."""
     target = _fit(picture.size, size, enlarge)
     _admit(target, path, max_pixels)
-    draft = picture.draft(None, (3 * target[0], 3 * target[1]))
-    box = draft[1] if draft else None
+    drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
+    box = drafted[1] if drafted else None
     picture.load()
     srgb = colour.to_srgb(picture)
     if srgb.size != target:
@@ -200,7 +238,7 @@ def _decode(file: BinaryIO, path: Path, size: int | None, enlarge: bool, max_pix
     return srgb if transpose is None else srgb.transpose(transpose)
 
 
-def _identify(file: BinaryIO, path: Path, max_pixels: int) -> Image.Image:
+def _identify(file: Opened, path: str, max_pixels: int) -> Image.Image:
     def admit(size: tuple[int, int]) -> None:
         _admit(size, path, max_pixels)
 
@@ -215,7 +253,7 @@ def _identify(file: BinaryIO, path: Path, max_pixels: int) -> Image.Image:
     return colour.deep_tiff(file, admit) if colour.pillow_misreads(picture) else picture
 
 
-def _admit(size: tuple[int, int], path: Path, max_pixels: int) -> None:
+def _admit(size: tuple[int, int], path: str, max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise _too_large(path, max_pixels, f" at {width} x {height} px")
@@ -226,7 +264,7 @@ def _admit(size: tuple[int, int], path: Path, max_pixels: int) -> None:
         )
 
 
-def _too_large(path: Path, max_pixels: int, at: str = "") -> LimitError:
+def _too_large(path: str, max_pixels: int, at: str = "") -> LimitError:
     return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise --max-pixels")
 
 

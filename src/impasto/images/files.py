@@ -16,20 +16,32 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.decoding import MAX_PIXELS, SOFTWARE, decode, writer_of
+from impasto.images.arrays import fitted, image_of
+from impasto.images.decoding import MAX_PIXELS, SOFTWARE, File, Readable, decode, writer_of
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+Source = File | Image.Image | np.ndarray | Tensor
+"""Where a picture comes from: a file (its path, ``sample:NAME``, its bytes, or open for reading bytes), one of Pillow's
+images, an array or a tensor (see ``arrays.image_of``)."""
+
+
 def read(
-    source: str | os.PathLike[str], *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
+    source: Source, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
 ) -> Float[Tensor, "1 3 h w"]:
-    """The picture in a file, or a built-in one (``sample:NAME``), as an image in [0, 1], sRGB, upright.
+    """The picture in a file, or one that is in memory, as an image in [0, 1], sRGB, upright.
 
     ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is, and without
-    ``enlarge`` where it is smaller. Raises InputError
+    ``enlarge`` where it is smaller. Raises UsageError for what is no source of pictures, InputError
     for what is no readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
     """
+    if isinstance(source, np.ndarray | Tensor):
+        return fitted(image_of(source), size, enlarge=enlarge, max_pixels=max_pixels)
+    if not isinstance(source, str | os.PathLike | bytes | Readable | Image.Image):
+        raise UsageError(
+            f"a picture is a path, bytes, an open file, an image of Pillow's, an array or a tensor, not {source!r}"
+        )
     planes = decode(source, size=size, enlarge=enlarge, max_pixels=max_pixels).transpose(2, 0, 1)
     return torch.from_numpy(np.divide(planes, 255, dtype=np.float32, order="C"))[None]
 
