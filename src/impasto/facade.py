@@ -97,7 +97,7 @@ def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Set
 def _begin(settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None = None) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
     what they are for, or one of the two."""
-    with memory():
+    with memory(), undisturbed():
         return _steps(*_prepared(settings, sources, canvas))
 
 
@@ -107,7 +107,10 @@ def _prepared(
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
     device = device_of(settings.device)
     pictures = {
-        role: named(role, picture, of, settings, enlarge=role == "content").to(device) for role, of in sources.items()
+        role: named(role, picture, of, settings, enlarge=role == "content")
+        .to(device)
+        .clone()  # the caller may change his
+        for role, of in sources.items()
     }
     precisions = precisions_of(settings.precision, device, settings.network)
     network_in = cache(lambda precision: network_of(settings, device, precision))
@@ -274,6 +277,18 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """With gradients and without autocast, whatever the caller has set for his own work."""
+    with (
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
 def memory() -> Iterator[None]:
     """Lack of memory, however torch says it, becomes a LimitError that says what to do."""
     try:
@@ -287,6 +302,14 @@ def memory() -> Iterator[None]:
 def _steps(
     objectives_at: ObjectivesAt, start: Tensor, settings: Settings, view: View, dial: Dial | None
 ) -> Iterator[Step]:
-    with memory():
-        for step in coarse_to_fine(objectives_at, start, settings, dial):
-            yield replace(step, image=view(step.image))
+    course = coarse_to_fine(objectives_at, start, settings, dial)
+    while True:
+        with memory(), undisturbed():
+            step = next(course, None)
+            if step is None:
+                return
+            seen = view(step.image)
+            step = replace(
+                step, image=seen.clone() if seen is step.image else seen
+            )  # whoever gets it may write into it
+        yield step

@@ -1,0 +1,100 @@
+"""A guest in somebody else's program: what that program has set changes no picture, and stays as it was."""
+
+import locale
+import signal
+import threading
+import warnings
+
+import pytest
+import torch
+
+import impasto
+
+SMALL = {"size": 48, "steps": 6, "coarse_steps": 1, "scales": 2}
+LOOKS = [{}, {"preset": "paper", "steps": 6}]
+
+
+def soft(seed, height=40, width=48):
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def painted(**options):
+    return [step.image.clone() for step in impasto.stylize(soft(1), soft(2), **SMALL | options)]
+
+
+AROUND = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("mode", AROUND)
+def test_the_callers_modes_change_nothing(mode, look):
+    expected = painted(**look)
+    with AROUND[mode]():
+        found = painted(**look)
+        before = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+        steps = impasto.stylize(soft(1), soft(2), **SMALL)
+        next(steps)
+        assert before == (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"))
+    assert len(found) == len(expected)
+    assert all(map(torch.equal, found, expected))
+
+
+def test_an_image_made_in_inference_mode_can_be_painted():
+    with torch.inference_mode():
+        photograph = soft(1) * 1
+    assert photograph.is_inference()
+    assert torch.equal(impasto.paint(photograph, soft(2), **SMALL), impasto.paint(soft(1), soft(2), **SMALL))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_writing_into_a_steps_image_changes_nothing(look):
+    expected = painted(**look)
+    for step, image in zip(impasto.stylize(soft(1), soft(2), **SMALL | look), expected, strict=True):
+        assert torch.equal(step.image, image)
+        step.image.fill_(0.5)
+
+
+def test_writing_into_the_pictures_given_changes_nothing():
+    expected = painted()
+    photograph, painting = soft(1), soft(2)
+    for step, image in zip(impasto.stylize(photograph, painting, **SMALL), expected, strict=True):
+        assert torch.equal(step.image, image)
+        photograph.zero_()
+        painting.zero_()
+
+
+def test_threads_paint_what_they_would_alone():
+    expected, found = painted()[-1], {}
+
+    def paint(name):
+        found[name] = painted()[-1]
+
+    threads = [threading.Thread(target=paint, args=[name]) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert all(torch.equal(image, expected) for image in found.values())
+
+
+def test_everything_is_left_as_it_was():
+    def around():
+        return (
+            [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+            list(warnings.filters),
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            locale.setlocale(locale.LC_ALL),
+            torch.random.get_rng_state().tolist(),
+        )
+
+    before = around()
+    painted(init="noise")
+    assert around() == before
