@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -36,6 +37,19 @@ def test_things_of_your_own_paint(heading):
 def test_a_style_loss_takes_no_more_than_fifteen_lines():
     lines = [line for line in EXTENDING["A style loss"].splitlines() if line.strip()]
     assert len(lines) <= 15
+
+
+def test_a_program_with_progress_and_five_photographs(tmp_path, monkeypatch, capsys):
+    (program,) = examples("python.md").values()
+    assert len([line for line in program.splitlines() if line.strip()]) <= 15
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 48), (200, 120, 40)).save("photograph.jpg")
+    names: dict = {}
+    exec(program, names)
+    assert sorted(path.name for path in tmp_path.glob("painted-*")) == [f"painted-{n}.jpg" for n in range(5)]
+    assert capsys.readouterr().out.count(" of ") == 5 * (1 + names["painter"].settings.steps_in_all)
+    names["wanted"] = False
+    assert names["painter"].paint("photograph.jpg", on_step=names["progress"]).recipe["step"] == 0
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in DOCS.glob("*.md")))

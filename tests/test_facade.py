@@ -157,7 +157,7 @@ def test_bfloat16_paints_as_well_as_float32():
         return sum(judge.value_and_gradient(image)[0].values())
 
     painted = {
-        precision: loss(impasto.paint(photograph, painting, size=96, steps=60, precision=precision))
+        precision: loss(impasto.paint(photograph, painting, size=96, steps=60, precision=precision).tensor)
         for precision in ("float32", "bfloat16")
     }
     assert painted["float32"] < 0.2 * loss(photograph)
@@ -174,8 +174,8 @@ def test_lack_of_memory_names_the_flag():
 def test_the_public_names():
     """Adding one is a decision; this is where it is noticed."""
     names = (
-        "Features ImpastoError Network Point Settings Solver Step StyleLoss __version__ load_network paint read "
-        "reconstruct_content reconstruct_style stylize texture write"
+        "Features ImpastoError Network Painter Picture Point Settings Solver Step StyleLoss __version__ "
+        "load_network paint read reconstruct_content reconstruct_style stylize texture write"
     )
     assert impasto.__all__ == names.split()
     assert all(getattr(impasto, name) is not None for name in impasto.__all__)

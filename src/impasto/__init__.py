@@ -1,7 +1,7 @@
 """impasto paints one picture in the manner of another.
 
-    image = impasto.paint("photograph.jpg", "painting.jpg", size=512)
-    impasto.write(image, "picture.png")
+    picture = impasto.paint("photograph.jpg", "painting.jpg", size=512)
+    picture.save("picture.png")
 
 A Neural Algorithm of Artistic Style (Gatys, Ecker and Bethge, arXiv 1508.06576). Images are tensors ``(1, 3, H, W)``,
 float32, sRGB in [0, 1].
@@ -14,9 +14,10 @@ from impasto.version import __version__
 
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError
-    from impasto.facade import paint, reconstruct_content, reconstruct_style, stylize, texture
+    from impasto.facade import Painter, paint, reconstruct_content, reconstruct_style, stylize, texture
     from impasto.features import Features
     from impasto.images.files import read, write
+    from impasto.images.picture import Picture
     from impasto.network.protocol import Network
     from impasto.network.registry import load_network
     from impasto.settings import Settings
@@ -27,6 +28,8 @@ __all__ = [
     "Features",
     "ImpastoError",
     "Network",
+    "Painter",
+    "Picture",
     "Point",
     "Settings",
     "Solver",
@@ -47,6 +50,8 @@ _HOMES = {
     "Features": "impasto.features",
     "ImpastoError": "impasto.errors",
     "Network": "impasto.network.protocol",
+    "Painter": "impasto.facade",
+    "Picture": "impasto.images.picture",
     "Point": "impasto.solver",
     "Settings": "impasto.settings",
     "Solver": "impasto.solver",
@@ -68,3 +73,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'impasto' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,11 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from impasto.balance import Dial, content_distance
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
-from impasto.images.decoding import MIN_SIDE
+from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable
 from impasto.images.files import Source, read
+from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled
 from impasto.losses import laplacian
 from impasto.network.protocol import Network, by_its_name
@@ -23,6 +25,7 @@ from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.pyramid import ObjectivesAt, coarse_to_fine
+from impasto.recipe import files_read, recipe
 from impasto.settings import Settings, validated
 from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from
@@ -34,6 +37,10 @@ from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
+
+
+OnStep = Callable[[Step], object]
+"""Called with every step of a run; False stops it."""
 
 
 def stylize(content: Source, style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -49,12 +56,51 @@ def stylize(content: Source, style: Source, settings: Settings | None = None, **
     LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
     chosen = settings if settings and not options else validated(settings, **options)
-    return _begin(chosen, {"content": content, "style": style})
+    return _begin("stylize", chosen, {"content": content, "style": style})
 
 
-def paint(content: Source, style: Source, settings: Settings | None = None, **options: Any) -> Float[Tensor, "1 3 h w"]:
-    """The picture of ``stylize``, of its best step: ``(1, 3, h, w)`` in [0, 1], on the CPU. Raises what it does."""
-    return max(stylize(content, style, settings, **options), key=lambda step: step.merit).image.cpu()
+def paint(
+    content: Source, style: Source, settings: Settings | None = None, *, on_step: OnStep | None = None, **options: Any
+) -> Picture:
+    """The picture of ``stylize``, of its best step. ``on_step`` is called with every step; where it returns False, that
+    is the last. Raises what ``stylize`` raises."""
+    return best_of(stylize(content, style, settings, **options), on_step)
+
+
+class Painter:
+    """One painting's manner, for many photographs: the network is loaded, and the painting measured, once.
+
+    ``style``, ``settings`` and options are those of ``stylize``, and raise what they raise there, at the call.
+    """
+
+    def __init__(self, style: Source, settings: Settings | None = None, **options: Any) -> None:
+        self.settings = validated(settings, **options)
+        self.style: Source = named("style", held, style)
+        with memory(), undisturbed():
+            self.kept = Kept(self.settings)
+            self.kept.picture("style", self.style)
+
+    def stylize(self, content: Source) -> Iterator[Step]:
+        """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
+        return _begin("stylize", self.settings, {"content": content, "style": self.style}, kept=self.kept)
+
+    def paint(self, content: Source, *, on_step: OnStep | None = None) -> Picture:
+        """The picture of the best step, as ``impasto.paint`` gives it."""
+        return best_of(self.stylize(content), on_step)
+
+    def paint_many(self, contents: Iterable[Source]) -> Iterator[Picture]:
+        """One picture after another, each painted when it is asked for."""
+        return map(self.paint, contents)
+
+
+def best_of(steps: Iterator[Step], on_step: OnStep | None = None) -> Picture:
+    """The picture of the best of ``steps``, up to the one where ``on_step`` returns False."""
+    best = next(steps)
+    for step in chain([best], steps):
+        best = step if step.best else best
+        if on_step is not None and on_step(step) is False:
+            break
+    return best.picture
 
 
 def reconstruct_content(content: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -63,7 +109,7 @@ def reconstruct_content(content: Source, settings: Settings | None = None, **opt
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin(reconstructing(settings, options), {"content": content})
+    return _begin("reconstruct content", reconstructing(settings, options), {"content": content})
 
 
 def reconstruct_style(style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -72,7 +118,7 @@ def reconstruct_style(style: Source, settings: Settings | None = None, **options
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin(reconstructing(settings, options), {"style": style})
+    return _begin("reconstruct style", reconstructing(settings, options), {"style": style})
 
 
 def texture(style: Source, width: int, height: int, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
@@ -86,7 +132,7 @@ def texture(style: Source, width: int, height: int, settings: Settings | None = 
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
-    return _begin(chosen, {"style": style}, (height, width))
+    return _begin("texture", chosen, {"style": style}, (height, width), width=width, height=height)
 
 
 def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
@@ -94,26 +140,69 @@ def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Set
     return validated(settings or validated(preset="paper", init="noise", scales=1), **options)
 
 
-def _begin(settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None = None) -> Iterator[Step]:
+def _begin(
+    command: str,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    canvas: Canvas | None = None,
+    kept: "Kept | None" = None,
+    **about: Any,
+) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
-    what they are for, or one of the two."""
+    what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
+    sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
-        return _steps(*_prepared(settings, sources, canvas))
+        prepared = _prepared(settings, sources, canvas, kept or Kept(settings))
+    return _steps(*prepared, recipe(command, settings, files_read(settings, **sources), **about))
+
+
+class Kept:
+    """What the runs with the same settings have in common: networks by precision, and what was seen of the painting."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.device = settings, device_of(settings.device)
+        self.network = cache(lambda precision: network_of(settings, self.device, precision))
+        self.targets = cache_of_targets()
+        self.style: tuple[Source, Tensor] | None = None
+
+    def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
+        """A picture at the size of the run, and the run's own; the painting is read once."""
+        if role == "style" and self.style is not None and self.style[0] is source:
+            return self.style[1]
+        image: Tensor = named(role, picture, source, self.settings, enlarge=role == "content").to(
+            self.device, copy=True
+        )
+        if role == "style":
+            self.style = source, image
+        return image
+
+
+def cache_of_targets() -> Callable[..., dict[str, Any]]:
+    """``style_targets``, which looks at a painting of one size once with each network and style loss."""
+    found: dict[Any, dict[str, Any]] = {}
+
+    def targets(network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss) -> dict[str, Any]:
+        at = id(network), painting.shape, id(style_loss)
+        if at not in found:
+            found[at] = style_targets(network, painting, layers, style_loss)
+        return found[at]
+
+    return targets
+
+
+def held(source: Source) -> Source:
+    """``source``; of an open file what is left of it, so that it can be read twice, under the same name. Raises
+    UsageError where it is open as text."""
+    return NamedBytes.of(source) if isinstance(source, Readable) else source
 
 
 def _prepared(
-    settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None
+    settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None, kept: Kept
 ) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
-    device = device_of(settings.device)
-    pictures = {
-        role: named(role, picture, of, settings, enlarge=role == "content")
-        .to(device)
-        .clone()  # the caller may change his
-        for role, of in sources.items()
-    }
+    device, network_in = kept.device, kept.network
+    pictures = {role: kept.picture(role, of) for role, of in sources.items()}
     precisions = precisions_of(settings.precision, device, settings.network)
-    network_in = cache(lambda precision: network_of(settings, device, precision))
     settings = with_names_of(network_in(precisions[0]), settings)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures.values())
@@ -129,7 +218,8 @@ def _prepared(
         small = {role: at_size(picture, settings.size * factor) for role, picture in pictures.items()}
         for precision in precisions:
             network = network_in(precision)
-            objective = objective_of(settings, network, small.get("content"), small.get("style"), multiple)
+            content, style = small.get("content"), small.get("style")
+            objective = objective_of(settings, network, content, style, multiple, kept.targets)
             yield objective if view is as_it_is else Through(objective, view)
 
     return objectives_at, start, settings, view, dial
@@ -180,15 +270,16 @@ def objective_of(
     photograph: Tensor | None = None,
     painting: Tensor | None = None,
     multiple: float | Tensor = 1.0,
+    targets: Callable[..., dict[str, Any]] = style_targets,
 ) -> TotalLoss:
     """The objective for these two pictures; without one of them, or with a weight of 0, its term is left out. β is that
-    of the settings times ``multiple``."""
+    of the settings times ``multiple``; ``targets`` are the painting's, as ``style_targets`` finds them."""
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
     if painting is not None and settings.style_weight:
-        terms += style_terms(settings, network, painting, multiple)
+        terms += style_terms(settings, network, painting, multiple, targets)
     if photograph is not None and settings.keep_lines:
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
@@ -205,11 +296,17 @@ def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
     return () if enough else tuple(places_of(height, width))
 
 
-def style_terms(settings: Settings, network: Network, painting: Tensor, multiple: float | Tensor = 1.0) -> list[Style]:
+def style_terms(
+    settings: Settings,
+    network: Network,
+    painting: Tensor,
+    multiple: float | Tensor = 1.0,
+    targets: Callable[..., dict[str, Any]] = style_targets,
+) -> list[Style]:
     """One for each style loss."""
     layers, beta = settings.style_layers, settings.beta
     return [
-        Style(of, style_targets(network, painting, layers, of), layers, beta * weight, multiple=multiple)
+        Style(of, targets(network, painting, layers, of), layers, beta * weight, multiple=multiple)
         for of, weight in style_losses_of(settings).items()
     ]
 
@@ -227,7 +324,7 @@ def picture(source: Source, settings: Settings, enlarge: bool = True) -> Float[T
     return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
 
 
-def named(parameter: str, function: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
+def named(parameter: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """What ``function`` gives; where it finds that its argument makes no sense, the error names the ``parameter``."""
     try:
         return function(*args, **options)
@@ -300,8 +397,15 @@ def memory() -> Iterator[None]:
 
 
 def _steps(
-    objectives_at: ObjectivesAt, start: Tensor, settings: Settings, view: View, dial: Dial | None
+    objectives_at: ObjectivesAt,
+    start: Tensor,
+    settings: Settings,
+    view: View,
+    dial: Dial | None,
+    made_of: Mapping[str, Any],
 ) -> Iterator[Step]:
+    total = None if settings.steps == "auto" else settings.steps_in_all
+    most: tuple[int, bool, float] | None = None
     course = coarse_to_fine(objectives_at, start, settings, dial)
     while True:
         with memory(), undisturbed():
@@ -309,7 +413,8 @@ def _steps(
             if step is None:
                 return
             seen = view(step.image)
-            step = replace(
-                step, image=seen.clone() if seen is step.image else seen
-            )  # whoever gets it may write into it
+            image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
+            best = most is None or step.merit >= most
+            most = step.merit if best else most
+            step = replace(step, image=image, total=total, best=best, recipe=made_of)
         yield step

@@ -1,31 +1,48 @@
 """What it takes to paint a picture again. Needs no torch, so that a wrong file is refused at once."""
 
+import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
-from impasto.images.decoding import digest
+import numpy as np
+
+from impasto.images.decoding import NamedBytes, digest
+from impasto.images.samples import PREFIX
 from impasto.settings import Settings
 from impasto.starts import STARTS
 from impasto.version import __version__
 
-File = str | PathLike[str]
 
-
-def files_read(settings: Settings, **pictures: File) -> dict[str, str]:
-    """The picture files that a run reads, by what they are for: ``content``, ``style``, ``init``."""
+def files_read(settings: Settings, **pictures: Any) -> dict[str, Any]:
+    """What a run reads, by what it is for: ``content``, ``style``, ``init``. Paths are text."""
     start = {} if settings.init in STARTS else {"init": settings.init}
-    return {role: fspath(file) for role, file in {**pictures, **start}.items()}
+    named = {**pictures, **start}.items()
+    return {role: fspath(source) if isinstance(source, PathLike) else source for role, source in named}
 
 
-def recipe(command: str, settings: Settings, files: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """Command, settings, versions, and digests of the files that a picture is made from, as JSON can hold them."""
+def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Command, settings, versions, and names and digests of what a picture is made from, as JSON can hold them."""
     return {
         "impasto": __version__,
         "torch": version("torch"),
         "command": command,
         **more,
         "settings": settings.model_dump(mode="json"),
-        "inputs": {role: {"file": file, "sha256": digest(file)} for role, file in files.items()},
+        "inputs": {role: told(source) for role, source in sources.items()},
     }
+
+
+def told(source: Any) -> dict[str, Any]:
+    """A file's name, without its folders, and the digest of its bytes; None for a name, and the digest of the pixels,
+    where the picture came without a file."""
+    if isinstance(source, str | PathLike):
+        name = fspath(source)
+        return {"file": name if name.startswith(PREFIX) else Path(name).name, "sha256": digest(source)}
+    if isinstance(source, bytes):
+        name = Path(source.name).name if isinstance(source, NamedBytes) else None
+        return {"file": name, "sha256": digest(source)}
+    pixels = source.detach().cpu().numpy() if hasattr(source, "detach") else np.asarray(source)
+    return {"file": None, "sha256": hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()}

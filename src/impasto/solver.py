@@ -11,13 +11,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
 from impasto.errors import DivergedError
 from impasto.names import entry
 from impasto.tensors import Numbers, Tensor, wide
+
+if TYPE_CHECKING:
+    from impasto.images.picture import Picture
 
 Terms = dict[str, float]
 """The named terms of the loss, weighted: the loss is their sum."""
@@ -39,9 +42,10 @@ class Objective(Protocol):
 class Step:
     """One step of a solver.
 
-    ``index`` 0 is the start. ``evaluations`` counts calls of the objective so far, ``seconds`` the time since the
-    solver began. ``image`` ``(1, 3, h, w)`` is never changed afterwards; ``terms`` are its weighted losses, and those
-    of a ``trial`` are with another β.
+    ``index`` 0 is the start, and of ``total`` steps, where that is known, the last is ``total``. ``evaluations`` counts
+    calls of the objective so far, ``seconds`` the time since the solver began. ``image`` ``(1, 3, h, w)`` is the
+    caller's own; ``terms`` are its weighted losses, and those of a ``trial`` are with another β. ``best`` says whether
+    no step before had more ``merit``. ``recipe`` is what the run was made from.
     """
 
     index: int
@@ -50,11 +54,27 @@ class Step:
     seconds: float
     evaluations: int
     trial: bool = False
+    total: int | None = None
+    best: bool = True
+    recipe: Mapping[str, Any] | None = None
 
     @property
     def loss(self) -> float:
         """The total loss: the sum of the terms."""
         return math.fsum(self.terms.values())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of ``image``, in px: the run's own at the last of its sizes, less before."""
+        return self.image.shape[3], self.image.shape[2]
+
+    @property
+    def picture(self) -> "Picture":
+        """``image``, on the CPU, to look at and to save; it carries its recipe."""
+        from impasto.images.picture import Picture
+
+        recipe = None if self.recipe is None else {**self.recipe, "step": self.index, "evaluations": self.evaluations}
+        return Picture(self.image.detach().cpu(), recipe)
 
     @property
     def merit(self) -> tuple[int, bool, float]:

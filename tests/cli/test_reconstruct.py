@@ -67,7 +67,7 @@ def test_a_picture_can_be_made_again_from_its_recipe(impasto, photograph, painti
     arguments, _, _ = commands(photograph, painting)[name]
     assert impasto(*arguments, *quick, "--seed", 3, "-o", "out.png").code == 0
     recipe = json.loads(impasto("recipe", "out.png").out)
-    inputs = {role: file["file"] for role, file in recipe["inputs"].items()}
+    inputs = {role: photograph.parent / file["file"] for role, file in recipe["inputs"].items()}
     steps = AGAIN[recipe["command"]](inputs, validated(**recipe["settings"]), recipe)
     library.write(max(steps, key=lambda step: step.merit).image, "again.png")
     pictures = [np.asarray(Image.open(path).convert("RGB")) for path in ("out.png", "again.png")]

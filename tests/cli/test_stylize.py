@@ -137,18 +137,17 @@ def test_the_recipe_says_what_the_picture_was_made_from(impasto, small, photogra
     assert validated(**recipe["settings"]) == expected
     assert recipe["impasto"] == library.__version__
     assert recipe["inputs"] == {
-        role: {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        role: {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for role, path in (("content", photograph), ("style", painting))
     }
 
 
-def test_a_picture_can_be_painted_again_from_its_recipe(impasto, small):
+def test_a_picture_can_be_painted_again_from_its_recipe(impasto, small, photograph, painting):
+    pictures = photograph, painting
     assert impasto(*small, "--init", "noise", "-o", "out.png").code == 0
     recipe = json.loads(impasto("recipe", "out.png").out)
-    again = library.paint(
-        recipe["inputs"]["content"]["file"], recipe["inputs"]["style"]["file"], validated(**recipe["settings"])
-    )
-    library.write(again, "again.png")
+    assert [recipe["inputs"][role]["file"] for role in ("content", "style")] == [path.name for path in pictures]
+    library.paint(*pictures, validated(**recipe["settings"])).save("again.png")
     np.testing.assert_array_equal(pixels("again.png"), pixels("out.png"))
 
 
@@ -434,7 +433,8 @@ def test_weights_of_no_numbers_diverge_at_once(impasto, small):
 def test_however_a_run_ends_the_picture_of_lowest_loss_is_saved(impasto, small, monkeypatch, end):
     def steps(*_):
         for index, loss in enumerate([5.0, 3.0, 4.0]):
-            yield Step(index, torch.full((1, 3, 16, 16), index / 4), {"content": loss}, index / 10, index + 1)
+            image = torch.full((1, 3, 16, 16), index / 4)
+            yield Step(index, image, {"content": loss}, index / 10, index + 1, recipe={})
         if end is not None:
             raise end
 

@@ -143,7 +143,7 @@ def test_a_photograph_and_paintings_of_ones_own(impasto, quick, photograph, pain
     records = [json.loads(path.read_text()) for path in sorted(Path("made").glob("*.json"))]
     assert [record["recipe"]["inputs"].get("style", {}).get("file") for record in records] == [
         None,
-        str(painting),
+        painting.name,
         "sample:wave",
     ]
 

@@ -53,7 +53,7 @@ def content(
         return facade.reconstruct_content(photograph, settings)
 
     name = "-".join(settings.content_layers)
-    run("reconstruct content", settings, {"content": photograph}, begin, options, name=name)
+    run(settings, {"content": photograph}, begin, options, name=name)
 
 
 @app.command("style", cls=o.Command)
@@ -97,7 +97,7 @@ def style(
         return facade.reconstruct_style(painting, settings)
 
     name = "-".join(["style", list(settings.style_layers)[-1]])
-    run("reconstruct style", settings, {"style": painting}, begin, options, name=name)
+    run(settings, {"style": painting}, begin, options, name=name)
 
 
 def texture(
@@ -155,7 +155,7 @@ def texture(
         return facade.texture(painting, width, height, settings)
 
     name = f"{width}x{height}"
-    run("texture", settings, {"style": painting}, begin, options, name=name, width=width, height=height)
+    run(settings, {"style": painting}, begin, options, name=name)
 
 
 def sides(text: str) -> tuple[int, int]:

@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 
 
 def run(
-    command: str,
     settings: "Settings",
     pictures: dict[str, str],
     begin: "Callable[[], Iterator[Step]]",
     options: dict[str, Any],
     *,
     name: str = "",
-    **about: Any,
 ) -> None:
     """Paint what ``begin`` starts, from ``pictures`` (files by what they are for), as the options say.
 
     Whatever can be refused is refused before torch is imported, which takes seconds. A picture whose file is not named
-    is named after ``pictures`` and ``name``. ``about`` goes into the recipe.
+    is named after ``pictures`` and ``name``.
     """
     from impasto.images.decoding import check_output, decode
-    from impasto.recipe import files_read, recipe
+    from impasto.recipe import files_read
 
     files = files_read(settings, **pictures)
     names = [Path(file.removeprefix("sample:")).stem for file in pictures.values()]
@@ -40,12 +38,11 @@ def run(
         check_output(path, files.values())
     for file in files.values():
         decode(file, size=settings.size, max_pixels=settings.max_pixels)
-    made_of = None if options["no_recipe"] else recipe(command, settings, files, **about)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     steps = begin()
     total = None if settings.steps == "auto" else settings.steps_in_all
     with reporter(total, as_json=options["as_json"], quiet=options["quiet"]) as report:
-        follow(steps, Saver(out, made_of, report), between)
+        follow(steps, Saver(out, report, with_recipe=not options["no_recipe"]), between)
 
 
 def fetch_if_missing(settings: "Settings", *, silent: bool) -> None:
@@ -61,14 +58,14 @@ class Saver:
     """Writes pictures where and as the user wants them."""
 
     out: Path
-    recipe: "dict[str, Any] | None"
     report: Reporter
+    with_recipe: bool = True
 
     def __call__(self, step: "Step", path: Path | None = None) -> None:
         from impasto.images.files import write
 
-        recipe = self.recipe and {**self.recipe, "step": step.index, "evaluations": step.evaluations}
-        write(step.image, path or self.out, recipe=recipe)
+        picture = step.picture
+        write(picture, path or self.out, recipe=picture.recipe if self.with_recipe else None)
         self.report.saved(str(path or self.out), step)
 
 

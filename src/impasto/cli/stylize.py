@@ -69,4 +69,4 @@ def stylize(
 
         return facade.stylize(content, style, settings)
 
-    run("stylize", settings, {"content": content, "style": style}, begin, options)
+    run(settings, {"content": content, "style": style}, begin, options)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -54,6 +54,12 @@ def scaled_to_one(pixels: Any, found: str) -> Any:
         told = "values that are not numbers" if isnan(low) else f"values from {low:.4g} to {high:.4g}"
         raise UsageError(f"floats are from 0 (black) to 1 (white), and these are {found} with {told}")
     return values.clip(0, 1)
+
+
+def levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """``image`` as an array ``(H, W, 3)`` from 0 to 255, clamped and rounded."""
+    pixels = image.detach()[0].clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    return pixels.permute(1, 2, 0).contiguous().numpy()
 
 
 def fitted(

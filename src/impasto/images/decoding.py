@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
-from PIL.ExifTags import Base
+from PIL.ExifTags import IFD, Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
@@ -29,6 +29,31 @@ class Readable(Protocol):
     def read(self) -> bytes:
         """All that is left of it."""
         ...
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A file open for writing bytes."""
+
+    def write(self, data: bytes, /) -> Any:
+        """All of them."""
+        ...
+
+
+class NamedBytes(bytes):
+    """A file's, with its ``name``."""
+
+    name: str
+
+    @classmethod
+    def of(cls, file: Readable) -> "NamedBytes":
+        """What is left of an open file. Raises UsageError where it is open as text."""
+        name, data = str(getattr(file, "name", "<file>")), file.read()
+        if not isinstance(data, bytes):
+            raise UsageError(f"'{name}' is open as text: open it with mode 'rb'")
+        held = cls(data)
+        held.name = name
+        return held
 
 
 File = str | os.PathLike[str] | bytes | Readable
@@ -56,6 +81,8 @@ WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
 """What is written: Pillow's format and options for each suffix."""
 
 SOFTWARE = "impasto"
+ASCII = b"ASCII\0\0\0"
+"""How EXIF's UserComment says what it is written in."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -124,8 +151,9 @@ def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
     if exif.get(Base.Software) != SOFTWARE:
         return None
     try:
-        recipe = json.loads(exif.get(Base.ImageDescription, ""))
-    except (TypeError, ValueError, RecursionError):
+        written = exif.get(Base.UserComment, b"")
+        recipe = json.loads(written.removeprefix(ASCII) or exif.get(Base.ImageDescription, ""))  # there until 0.1
+    except (AttributeError, TypeError, ValueError, RecursionError):
         return None
     return recipe if isinstance(recipe, dict) else None
 
@@ -150,10 +178,8 @@ def _opened(source: File) -> Iterator[tuple[Opened, str]]:
         with _opened_at(locate(source)) as file:
             yield file, str(locate(source))
         return
-    name = "<bytes>" if isinstance(source, bytes) else str(getattr(source, "name", "<file>"))
-    data = source if isinstance(source, bytes) else source.read()
-    if not isinstance(data, bytes):
-        raise UsageError(f"'{name}' is open as text: open it with mode 'rb'")
+    data = source if isinstance(source, bytes) else NamedBytes.of(source)
+    name = data.name if isinstance(data, NamedBytes) else "<bytes>"
     if not data:
         raise InputError(f"'{name}' is empty (0 bytes): nothing is left to read in it")
     yield io.BytesIO(data), name
@@ -278,14 +304,18 @@ def _fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[i
 def _exif(picture: Image.Image) -> dict[int, Any]:
     """EXIF tags by their number: none where the block is broken, which is no reason to refuse good pixels."""
     try:
-        return dict(picture.getexif())
+        exif = picture.getexif()
+        return {**exif, **exif.get_ifd(IFD.Exif)}
     except Exception:
         return {}
 
 
-def writer_of(path: Path) -> tuple[str, dict[str, Any]]:
-    """Pillow's format and options for a path. Raises UsageError for a suffix that is not written."""
-    writer = WRITERS.get(path.suffix.lower())
+def writer_of(path: Path, format: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Pillow's format and options for a path, or for a ``format`` by its name. Raises UsageError for one that is not
+    written."""
+    writer = WRITERS.get(path.suffix.lower() if format is None else f".{format.lower()}")
+    if writer is None and format is not None:
+        raise UsageError(f"format: one of {', '.join(suffix[1:] for suffix in WRITERS)} is expected, not '{format}'")
     if writer is None:
         raise UsageError(f"'{path}' does not say what kind of picture to save: end it with {', '.join(WRITERS)}")
     return writer
