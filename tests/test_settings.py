@@ -1,6 +1,8 @@
 """What a run can be told, and what it refuses to be told."""
 
+import copy
 import math
+import pickle
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from pydantic import ValidationError
 from impasto.errors import UsageError
 from impasto.network.registry import NETWORKS
 from impasto.network.vgg import LAYERS
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
+from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Options, Settings, validated
 from impasto.starts import STARTS
 
 
@@ -93,9 +95,46 @@ def test_settings_are_frozen(option):
         setattr(Settings(), option, getattr(Settings(), option))
 
 
+CHANGES = [
+    lambda weights: weights.__setitem__("conv1_1", 9.0),
+    lambda weights: weights.__delitem__("conv1_1"),
+    lambda weights: weights.update(conv1_1=9.0),
+    lambda weights: weights.pop("conv1_1"),
+    lambda weights: weights.popitem(),
+    lambda weights: weights.setdefault("conv9_1", 9.0),
+    lambda weights: weights.clear(),
+    lambda weights: weights.__ior__({"conv1_1": 9.0}),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_settings_are_frozen_through_and_through(change):
+    settings, given = Settings(), {"conv1_1": 1.0}
+    for weights in (settings.style_layers, settings.content_layers, Settings(style_loss={"gram": 1.0}).style_loss):
+        before = dict(weights)
+        with pytest.raises(TypeError, match="settings do not change"):
+            change(weights)
+        assert weights == before
+    made = Settings(style_layers=given)
+    given["conv2_1"] = 1.0
+    assert made.style_layers == {"conv1_1": 1.0}
+
+
+def test_settings_can_be_hashed_copied_and_pickled():
+    for options in ({}, {"preset": "paper"}, {"style_layers": {"conv1_1": 0.5, "conv2_1": 0.5}, "size": 64}):
+        settings = Settings(**options)
+        again = [Settings(**options), copy.deepcopy(settings), pickle.loads(pickle.dumps(settings))]
+        assert {settings, *again} == {settings}
+    turned = Settings(style_layers={"conv2_1": 0.5, "conv1_1": 0.5}, size=64)
+    assert hash(turned) == hash(settings)
+    assert hash(Settings(seed=1)) != hash(Settings(seed=2))
+
+
+def test_options_are_the_settings_by_name():
+    assert Options.__annotations__.keys() == {*Settings.model_fields, "preset"}
+
+
 def test_the_defaults_belong_to_nobody():
-    Settings().content_layers["conv1_1"] = 9.0
-    Settings().style_layers.clear()
     assert Settings().content_layers == CONTENT_LAYERS == {"conv4_2": 0.6, "conv3_2": 0.4}
     assert Settings().style_layers == STYLE_LAYERS
     assert len(STYLE_LAYERS) == 5

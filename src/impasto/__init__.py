@@ -68,11 +68,13 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: `impasto --help` and whoever needs only a part should not wait for it
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'impasto' has no attribute '{name}'")
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        # torch takes seconds to import: `impasto --help` and whoever needs only a part should not wait for it
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'impasto' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
@@ -26,7 +26,7 @@ from impasto.network.vgg import VGG
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.pyramid import ObjectivesAt, coarse_to_fine
 from impasto.recipe import files_read, recipe
-from impasto.settings import Settings, validated
+from impasto.settings import Options, Settings, validated
 from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from
 from impasto.style import STYLE_LOSSES, StyleLoss
@@ -43,7 +43,9 @@ OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
 
 
-def stylize(content: Source, style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def stylize(
+    content: Source, style: Source, settings: Settings | None = None, **options: Unpack[Options]
+) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, step by step.
 
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
@@ -60,7 +62,12 @@ def stylize(content: Source, style: Source, settings: Settings | None = None, **
 
 
 def paint(
-    content: Source, style: Source, settings: Settings | None = None, *, on_step: OnStep | None = None, **options: Any
+    content: Source,
+    style: Source,
+    settings: Settings | None = None,
+    *,
+    on_step: OnStep | None = None,
+    **options: Unpack[Options],
 ) -> Picture:
     """The picture of ``stylize``, of its best step. ``on_step`` is called with every step; where it returns False, that
     is the last. Raises what ``stylize`` raises."""
@@ -73,7 +80,7 @@ class Painter:
     ``style``, ``settings`` and options are those of ``stylize``, and raise what they raise there, at the call.
     """
 
-    def __init__(self, style: Source, settings: Settings | None = None, **options: Any) -> None:
+    def __init__(self, style: Source, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
         self.style: Source = named("style", held, style)
         with memory(), undisturbed():
@@ -103,7 +110,9 @@ def best_of(steps: Iterator[Step], on_step: OnStep | None = None) -> Picture:
     return best.picture
 
 
-def reconstruct_content(content: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def reconstruct_content(
+    content: Source, settings: Settings | None = None, **options: Unpack[Options]
+) -> Iterator[Step]:
     """Find the photograph again from what ``content_layers`` hold of it: L_content alone is minimised (equation 1).
 
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
@@ -112,7 +121,7 @@ def reconstruct_content(content: Source, settings: Settings | None = None, **opt
     return _begin("reconstruct content", reconstructing(settings, options), {"content": content})
 
 
-def reconstruct_style(style: Source, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def reconstruct_style(style: Source, settings: Settings | None = None, **options: Unpack[Options]) -> Iterator[Step]:
     """Find a picture with the Gram matrices of ``style_layers`` that the painting has: L_style alone (equation 5).
 
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
@@ -121,7 +130,9 @@ def reconstruct_style(style: Source, settings: Settings | None = None, **options
     return _begin("reconstruct style", reconstructing(settings, options), {"style": style})
 
 
-def texture(style: Source, width: int, height: int, settings: Settings | None = None, **options: Any) -> Iterator[Step]:
+def texture(
+    style: Source, width: int, height: int, settings: Settings | None = None, **options: Unpack[Options]
+) -> Iterator[Step]:
     """New texture in the manner of ``style``, ``width`` x ``height`` px: L_style alone (equation 5), with the style
     loss and weights of ``stylize``, from faint noise unless ``init`` says otherwise.
 

@@ -5,10 +5,20 @@ What may be named is what the registries have at that moment.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from impasto.errors import UsageError
 from impasto.images.decoding import MAX_PIXELS
@@ -56,7 +66,24 @@ ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 MOST_STEPS, MOST_COARSE_STEPS = 1000, 150
 """With ``steps="auto"``, at most: at the full size, and at each of the smaller ones."""
 
+
+class Frozen(dict[Any, Any]):
+    """A mapping that stays as it is, and can be hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Frozen, (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("settings do not change: make others, as Settings(…)")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Weights = Annotated[dict[str, Weight], Field(min_length=1, validate_default=True), AfterValidator(Frozen)]
 
 
 def _steps(steps: Any) -> int | str:
@@ -89,7 +116,7 @@ def _style_losses(given: Any) -> dict[Any, float]:
             raise ValueError(f"a weight is a number from 0 on, and {weight!r} is not")
     if not weights:
         raise ValueError("at least one style loss is expected")
-    return {style_loss: float(weight) for style_loss, weight in weights.items()}
+    return Frozen({style_loss: float(weight) for style_loss, weight in weights.items()})
 
 
 def _by_name(weights: Mapping[Any, float]) -> dict[str, float]:
@@ -138,9 +165,9 @@ class Settings(BaseModel):
     keep_lines: Weight = 0.0
     """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 0.3 is a touch, 1
     holds them; 3 and more for some grain."""
-    content_layers: dict[str, Weight] = Field(default=CONTENT_LAYERS, min_length=1)
+    content_layers: Weights = CONTENT_LAYERS
     """Layer to w_l. The paper's: conv4_2. Strength is told by the first."""
-    style_layers: dict[str, Weight] = Field(default=STYLE_LAYERS, min_length=1)
+    style_layers: Weights = STYLE_LAYERS
     """Layer to w_l. The paper's: a fifth each."""
     edges: Annotated[str, PlainValidator(_one_of(EDGES))] = "mirrored"
     """What the network's convolutions see beyond the edges: a name of ``network.edges.EDGES``. The paper's: black."""
@@ -238,6 +265,37 @@ class Settings(BaseModel):
     def strengthening(self) -> float:
         """By how much β is multiplied: from 1/100 to 100, logarithmic, since that is how the eye takes it."""
         return float(10 ** (4 * (self.strength - 0.5)))
+
+
+class Options(TypedDict, total=False):
+    """The fields of ``Settings`` and ``preset``, as ``stylize`` and the like take them by name."""
+
+    preset: str | None
+    size: int
+    steps: int | Literal["auto"]
+    coarse_steps: float
+    quality: Literal["draft", "normal", "fine"]
+    scales: int
+    content_weight: float
+    style_weight: float | Literal["auto"]
+    strength: float
+    tv_weight: float
+    keep_lines: float
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    edges: str
+    smooth_chroma: bool
+    keep_grey: bool
+    style_loss: str | StyleLoss | Mapping[Any, float]
+    init: str
+    seed: int
+    solver: str | Solver
+    pooling: str
+    network: Any
+    weights: str | PathLike[str] | None
+    device: str
+    precision: Literal["auto", "float32", "bfloat16"]
+    max_pixels: int
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
