@@ -1,7 +1,10 @@
 """A guest in somebody else's program: what that program has set changes no picture, and stays as it was."""
 
 import locale
+import os
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -81,6 +84,15 @@ def test_threads_paint_what_they_would_alone():
         thread.join()
     assert len(found) == 3
     assert all(torch.equal(image, expected) for image in found.values())
+
+
+@pytest.mark.parametrize("chosen", [None, "active"])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(chosen):
+    program = "import impasto, os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    env |= {"OMP_WAIT_POLICY": chosen} if chosen else {}
+    ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [chosen or "passive", "False"]
 
 
 def test_everything_is_left_as_it_was():

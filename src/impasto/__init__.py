@@ -7,10 +7,14 @@ A Neural Algorithm of Artistic Style (Gatys, Ecker and Bethge, arXiv 1508.06576)
 float32, sRGB in [0, 1].
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from impasto.version import __version__
+
+# Read by OpenMP when torch is loaded. Threads that wait would otherwise spin, and hold up every other program.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from impasto.errors import ImpastoError

@@ -211,6 +211,22 @@ def test_what_is_no_layer_list_is_refused(text):
         layers("--style-layers", text, share=True)
 
 
+def test_threads(impasto, small, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+
+    def steps(*_):
+        seen.append(torch.get_num_threads())
+        yield Step(0, torch.zeros(1, 3, 16, 16), {"content": 1.0}, 0.0, 1, recipe={})
+
+    monkeypatch.setattr(facade, "stylize", steps)
+    try:
+        assert impasto(*small, "--threads", 1, "-o", "out.png").code == 0
+        assert seen == [1]
+        assert impasto(*small, "--threads", 0, "-o", "out.png").code == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def declared():
     """``{option: what the help says of its default}`` of ``impasto stylize``."""
     command = typer.main.get_command(app).commands["stylize"]

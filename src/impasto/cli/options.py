@@ -178,6 +178,9 @@ Precision = Annotated[
     str | None,
     option("--precision", panel=RUN, text="auto, float32 or bfloat16; auto is what is fast and good.", default="auto"),
 ]
+Threads = Annotated[
+    int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", least=1)
+]
 MaxPixels = Annotated[
     int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
 ]

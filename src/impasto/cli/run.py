@@ -39,6 +39,10 @@ def run(
     for file in files.values():
         decode(file, size=settings.size, max_pixels=settings.max_pixels)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
+    if options["threads"] is not None:
+        import torch
+
+        torch.set_num_threads(options["threads"])
     steps = begin()
     total = None if settings.steps == "auto" else settings.steps_in_all
     with reporter(total, as_json=options["as_json"], quiet=options["quiet"]) as report:

@@ -46,6 +46,7 @@ def stylize(
     edges: o.Edges = None,
     device: o.Device = None,
     precision: o.Precision = None,
+    threads: o.Threads = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     no_recipe: o.NoRecipe = False,
