@@ -64,8 +64,8 @@ def test_grey_pictures_make_a_grey_one_unless_told_otherwise():
     p, a = (grey(noise(32, 32, seed)).float() for seed in (1, 2))
     steps = [step.image for step in impasto.stylize(p, a, size=32, steps=5)]
     assert all(map(is_grey, steps))
-    assert not is_grey(impasto.paint(p, a, size=32, steps=5, keep_grey=False))
-    assert not is_grey(impasto.paint(p, noise(32, 32, 3).float(), size=32, steps=5))
+    assert not is_grey(impasto.paint(p, a, size=32, steps=5, keep_grey=False).tensor)
+    assert not is_grey(impasto.paint(p, noise(32, 32, 3).float(), size=32, steps=5).tensor)
 
 
 def test_the_laplacian_is_of_cells_luminance():
@@ -82,6 +82,6 @@ def test_lines_are_kept_the_more_the_more_is_asked():
     p = torch.nn.functional.interpolate(p, (48, 64), mode="bicubic").clamp(0, 1)
     lost = []
     for keep_lines in (0, 1, 100):
-        picture = impasto.paint(p, a, size=64, steps=30, keep_lines=keep_lines)
+        picture = impasto.paint(p, a, size=64, steps=30, keep_lines=keep_lines).tensor
         lost.append(float((laplacian(picture) - laplacian(p)).square().sum()))
     assert lost[0] > lost[1] > lost[2]

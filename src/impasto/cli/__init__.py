@@ -6,6 +6,7 @@ Nothing here imports torch before a command needs it, so that ``--help`` and ``-
 import ctypes
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,13 @@ def keep_freed_memory() -> None:
         libc.mallopt(M_MMAP_MAX, 0)
 
 
+def with_command(arguments: list[str]) -> list[str]:
+    """``arguments``, and the command that is meant where they begin with a picture: stylize."""
+    first = arguments[0] if arguments else ""
+    is_picture = first.startswith("sample:") or Path(first).suffix or Path(first).is_file()
+    return ["stylize", *arguments] if is_picture and not first.startswith("-") else arguments
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went."""
     keep_freed_memory()
@@ -69,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _code_of(arguments: list[str] | None) -> int:
     try:
-        app(arguments)
+        app(with_command(sys.argv[1:] if arguments is None else arguments))
     except ImpastoError as error:
         console.complain(str(error))
         return error.exit_code

@@ -55,9 +55,26 @@ def names() -> dict[str, str]:
     }
 
 
-def option(*names: str, panel: str, text: str, default: str | None = None, least: int | None = None) -> Any:
+def option(*names: str, panel: str, text: str, default: str | None = None, **more: Any) -> Any:
     """An option whose default lives in ``Settings``; ``default`` is what the help says of it."""
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=default or False, min=least)
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=default or False, **more)
+
+
+def number(text: str | float) -> float:
+    """What people write for a number, or an answer that says how it is written."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    meant = str(text).strip().replace(",", ".")
+    try:
+        guess = float(meant[:-1]) / 100 if meant.endswith("%") else float(meant)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is not a number") from None
+    raise typer.BadParameter(f"'{text}' is not a number: write {guess:g}")
+
+
+NUMBER = {"parser": number, "metavar": "NUMBER"}
 
 
 def out_option(default: str) -> Any:
@@ -124,12 +141,15 @@ KeepLines = Annotated[
         "--keep-lines",
         panel=LOSS,
         text="Keeps the photograph's fine lines, of faces and letters: 0.3 a touch, 1 holds them.",
+        **NUMBER,
         default="0",
     ),
 ]
 CoarseSteps = Annotated[
     float | None,
-    option("--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", default="1.5"),
+    option(
+        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="1.5"
+    ),
 ]
 
 
@@ -151,7 +171,9 @@ StyleLoss = Annotated[str | None, style_loss_option("gaussian=1")]
 PaperStyleLoss = Annotated[str | None, style_loss_option("gram=1")]
 TvWeight = Annotated[
     float | None,
-    option("--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", default="0"),
+    option(
+        "--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", **NUMBER, default="0"
+    ),
 ]
 Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
 Steps = Annotated[str | None, steps_option("70")]
@@ -179,7 +201,7 @@ Precision = Annotated[
     option("--precision", panel=RUN, text="auto, float32 or bfloat16; auto is what is fast and good.", default="auto"),
 ]
 Threads = Annotated[
-    int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", least=1)
+    int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1)
 ]
 MaxPixels = Annotated[
     int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
@@ -190,7 +212,7 @@ SaveEvery = Annotated[
         "--save-every",
         panel=OUTPUT,
         text="Also save OUT-0050.png and so on, every N steps, as large as it is by then.",
-        least=0,
+        min=0,
     ),
 ]
 NoRecipe = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli import options as o
-from impasto.cli.options import LOSS, option
+from impasto.cli.options import LOSS, NUMBER, option
 from impasto.cli.run import run
 
 
@@ -17,13 +17,15 @@ def stylize(
     size: o.Size = None,
     strength: Annotated[
         float | None,
-        option("--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all painting.", default="0.5"),
+        option(
+            "--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all painting.", **NUMBER, default="0.5"
+        ),
     ] = None,
     content_weight: Annotated[
-        float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", default="1")
+        float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", **NUMBER, default="1")
     ] = None,
     style_weight: Annotated[
-        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", default="auto")
+        float | None, option("--style-weight", panel=LOSS, text="The paper's beta.", **NUMBER, default="auto")
     ] = None,
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers", o.HOLDING)] = None,
     style_layers: Annotated[str | None, o.style_layers_option("--style-layers", o.FALLING)] = None,

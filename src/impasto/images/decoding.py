@@ -70,6 +70,9 @@ MIN_SIDE = 16
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 """What is read: pictures that a library decodes. Nothing that runs a program (EPS) or that has no signature (TGA)."""
 
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+"""Brands of files that only ``impasto[heic]`` reads."""
+
 WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
@@ -198,13 +201,22 @@ def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
             raise InputError(f"'{path}' is empty (0 bytes): copy or download it again")
         file = path.open("rb")
     except FileNotFoundError as error:
-        raise InputError(f"'{path}' does not exist: check its name and folder") from error
+        raise InputError(f"'{path}' {_not_there(str(path))}") from error
     except PermissionError as error:
         raise InputError(f"'{path}' may not be read (permission denied): ask its owner, or copy it") from error
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}' cannot be opened ({error}): check its name") from error
     with file:
         yield file
+
+
+def _not_there(name: str) -> str:
+    """What to do about a file that is not there."""
+    if name.lower().startswith(("http:", "https:")):
+        return "is a web address: download the picture first, and name the file"
+    if name in samples.SAMPLES:
+        return f"does not exist: the built-in picture is {samples.PREFIX}{name}"
+    return "does not exist: check its name and folder"
 
 
 @contextmanager
@@ -272,11 +284,28 @@ def _identify(file: Opened, path: str, max_pixels: int) -> Image.Image:
         picture: Image.Image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         file.seek(0)
-        if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        head = file.read(12)
+        if head[4:8] == b"ftyp" and head[8:12] in HEIC:
+            picture = _heic(file, path)
+            admit(picture.size)
+            return picture
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
         return colour.deep_tiff(file, admit)
     admit(picture.size)
     return colour.deep_tiff(file, admit) if colour.pillow_misreads(picture) else picture
+
+
+def _heic(file: Opened, path: str) -> Image.Image:
+    """A telephone's picture, by an optional library."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise InputError(
+            f"'{path}' is HEIC, as telephones make it: pip install 'impasto[heic]', or save it as JPEG"
+        ) from error
+    pillow_heif.register_heif_opener()
+    return Image.open(file, formats=("HEIF",))
 
 
 def _admit(size: tuple[int, int], path: str, max_pixels: int) -> None:
