@@ -1,5 +1,5 @@
 """What busy neighbours cost: a run alone, and beside programs that keep every core busy; with OpenMP's waiting threads
-asleep (passive, impasto's choice), and spinning for a while (torch's own).
+soon asleep (impasto's choice), at once (passive), and spinning for a while (torch's own).
 
     python -m benchmarks.company
 
@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = {
-    "passive": ["-m", "impasto"],
+    "impasto's": ["-m", "impasto"],
+    "passive": ["-c", "import os; os.environ['OMP_WAIT_POLICY'] = 'passive'; from impasto.cli import main; main()"],
     "torch's own": ["-c", "import torch; from impasto.cli import main; main()"],  # OpenMP is there before impasto is
 }
 

@@ -86,13 +86,15 @@ def test_threads_paint_what_they_would_alone():
     assert all(torch.equal(image, expected) for image in found.values())
 
 
-@pytest.mark.parametrize("chosen", [None, "active"])
-def test_waiting_threads_sleep_unless_the_user_says_otherwise(chosen):
-    program = "import impasto, os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    env |= {"OMP_WAIT_POLICY": chosen} if chosen else {}
+@pytest.mark.parametrize(
+    ("chosen", "count"), [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")]
+)
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(chosen, count):
+    program = "import impasto, os, sys; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    ours = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    env = {name: value for name, value in os.environ.items() if name not in ours} | chosen
     ran = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == [chosen or "passive", "False"]
+    assert ran.stdout.split() == [count, "False"]
 
 
 def test_everything_is_left_as_it_was():
