@@ -38,7 +38,6 @@ from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
 
-
 OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
 
@@ -173,8 +172,8 @@ class Kept:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.device = settings, device_of(settings.device)
         self.network = cache(lambda precision: network_of(settings, self.device, precision))
-        self.targets = cache_of_targets()
         self.style: tuple[Source, Tensor] | None = None
+        self.seen: dict[Any, dict[str, Any]] = {}
 
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
         """A picture at the size of the run, and the run's own; the painting is read once."""
@@ -187,18 +186,14 @@ class Kept:
             self.style = source, image
         return image
 
-
-def cache_of_targets() -> Callable[..., dict[str, Any]]:
-    """``style_targets``, which looks at a painting of one size once with each network and style loss."""
-    found: dict[Any, dict[str, Any]] = {}
-
-    def targets(network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss) -> dict[str, Any]:
+    def targets(
+        self, network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss
+    ) -> dict[str, Any]:
+        """``style_targets``; the painting at one size is looked at once with each network and style loss."""
         at = id(network), painting.shape, id(style_loss)
-        if at not in found:
-            found[at] = style_targets(network, painting, layers, style_loss)
-        return found[at]
-
-    return targets
+        if at not in self.seen:
+            self.seen[at] = style_targets(network, painting, layers, style_loss)
+        return self.seen[at]
 
 
 def held(source: Source) -> Source:

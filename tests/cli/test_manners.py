@@ -1,5 +1,6 @@
 """What people type who have not read the manual, and the answer that helps."""
 
+import sys
 from pathlib import Path
 
 import pillow_heif
@@ -65,7 +66,7 @@ def test_numbers_as_people_write_them(impasto, small, option, text, words):
     assert words in " ".join(told.err.replace("│", " ").split())
 
 
-def test_a_telephones_picture(tmp_path, monkeypatch):
+def test_a_telephones_picture(tmp_path):
     pillow_heif.register_heif_opener()
     Image.new("RGB", (64, 48), (200, 40, 10)).save(tmp_path / "x.heic", "HEIF")
     image = read(tmp_path / "x.heic")
@@ -76,7 +77,7 @@ def test_a_telephones_picture(tmp_path, monkeypatch):
 def test_a_telephones_picture_without_the_library(impasto, tmp_path, painting, quick, monkeypatch):
     pillow_heif.register_heif_opener()
     Image.new("RGB", (64, 48)).save(tmp_path / "x.heic", "HEIF")
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     told = impasto("stylize", tmp_path / "x.heic", painting, *quick)
     assert told.code == 3
     assert "is HEIC, as telephones make it: pip install 'impasto[heic]', or save it as JPEG" in told.err

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.decoding import MIN_SIDE
+from impasto.images.decoding import MIN_SIDE, fit
 
 CHANNELS = (1, 3, 4)
 """Grey, RGB, RGB with alpha."""
@@ -43,12 +43,12 @@ def image_of(pixels: np.ndarray | Tensor) -> Float[Tensor, "1 3 h w"]:
 def scaled_to_one(pixels: Any, found: str) -> Any:
     """``pixels`` as float32 from 0 to 1. Raises UsageError where they are not known to be that."""
     kind = str(pixels.dtype).removeprefix("torch.")
-    if kind in ("uint8", "uint16"):
-        values = pixels.astype(np.float32) if isinstance(pixels, np.ndarray) else pixels.float()
-        return values / (255 if kind == "uint8" else 65535)
-    if "float" not in kind:
+    white = {"uint8": 255, "uint16": 65535}.get(kind)
+    if white is None and "float" not in kind:
         raise UsageError(f"pixels are uint8, uint16, or floats from 0 to 1, not {found}")
     values = pixels.astype(np.float32) if isinstance(pixels, np.ndarray) else pixels.float()
+    if white is not None:
+        return values / white
     low, high = (float(values.min()), float(values.max())) if 0 not in values.shape else (0.0, 0.0)
     if not -ROUNDING <= low <= high <= 1 + ROUNDING:  # also true of NaN
         told = "values that are not numbers" if isnan(low) else f"values from {low:.4g} to {high:.4g}"
@@ -67,16 +67,14 @@ def fitted(
 ) -> Float[Tensor, "1 3 h2 w2"]:
     """``image`` with a long side of ``size`` px, as ``decode`` brings files to their size: by the same resampler.
     Raises InputError for one with a side below 16 px, LimitError for more than ``max_pixels``."""
-    height, width = own = image.shape[2:]
-    if size is not None and (enlarge or max(own) > size):
-        factor = size / max(own)
-        height, width = round(factor * height), round(factor * width)
-    for h, w in (own, (height, width)):
+    own = image.shape[3], image.shape[2]
+    width, height = fit(own, size, enlarge)
+    for w, h in (own, (width, height)):
         if h * w > max_pixels:
             raise LimitError(f"an image is too large at {w} x {h} px: more than {max_pixels:,} pixels")
         if min(h, w) < MIN_SIDE:
             raise InputError(f"an image is too narrow at {w} x {h} px: {MIN_SIDE} px is the least for a side")
-    return image if image.shape[2:] == (height, width) else resampled(image, height, width)
+    return image if own == (width, height) else resampled(image, height, width)
 
 
 def resampled(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[Tensor, "1 3 h2 w2"]:

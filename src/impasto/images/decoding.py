@@ -31,15 +31,6 @@ class Readable(Protocol):
         ...
 
 
-@runtime_checkable
-class Writable(Protocol):
-    """A file open for writing bytes."""
-
-    def write(self, data: bytes, /) -> Any:
-        """All of them."""
-        ...
-
-
 class NamedBytes(bytes):
     """A file's, with its ``name``."""
 
@@ -150,12 +141,13 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
 def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        exif = _exif(_identify(file, name, max_pixels))
-    if exif.get(Base.Software) != SOFTWARE:
+        picture = _identify(file, name, max_pixels)
+        tags, more = _exif(picture), _exif(picture, IFD.Exif)
+    if tags.get(Base.Software) != SOFTWARE:
         return None
     try:
-        written = exif.get(Base.UserComment, b"")
-        recipe = json.loads(written.removeprefix(ASCII) or exif.get(Base.ImageDescription, ""))  # there until 0.1
+        written = more.get(Base.UserComment) or tags.get(Base.UserComment, b"")  # in TIFF beside the other tags
+        recipe = json.loads(written.removeprefix(ASCII) or tags.get(Base.ImageDescription, ""))  # there until 0.1
     except (AttributeError, TypeError, ValueError, RecursionError):
         return None
     return recipe if isinstance(recipe, dict) else None
@@ -178,8 +170,9 @@ def _opened(source: File) -> Iterator[tuple[Opened, str]]:
     """The file, not empty, and what it is called. One that came open is read to its end and stays open. Raises
     InputError saying what else it is, UsageError where it is open as text."""
     if isinstance(source, str | os.PathLike):
-        with _opened_at(locate(source)) as file:
-            yield file, str(locate(source))
+        path = locate(source)
+        with _opened_at(path) as file:
+            yield file, str(path)
         return
     data = source if isinstance(source, bytes) else NamedBytes.of(source)
     name = data.name if isinstance(data, NamedBytes) else "<bytes>"
@@ -263,7 +256,7 @@ def _upright(
 ) -> Image.Image:
     """The picture in mode "RGB", upright, its long side ``size`` px. As a ``draft``, which changes ``picture``, JPEG is
     decoded no larger than it takes."""
-    target = _fit(picture.size, size, enlarge)
+    target = fit(picture.size, size, enlarge)
     _admit(target, path, max_pixels)
     drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
     box = drafted[1] if drafted else None
@@ -323,18 +316,20 @@ def _too_large(path: str, max_pixels: int, at: str = "") -> LimitError:
     return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise --max-pixels")
 
 
-def _fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[int, int]:
+def fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[int, int]:
+    """Width and height with this long side, or as they are where it would only enlarge and is not to."""
     if long_side is None or (max(size) <= long_side and not enlarge):
         return size
     scale = long_side / max(size)
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def _exif(picture: Image.Image) -> dict[int, Any]:
-    """EXIF tags by their number: none where the block is broken, which is no reason to refuse good pixels."""
+def _exif(picture: Image.Image, folder: IFD | None = None) -> dict[int, Any]:
+    """EXIF tags by their number, or those in a folder of theirs: none where they are broken, which is no reason to
+    refuse good pixels."""
     try:
-        exif = picture.getexif()
-        return {**exif, **exif.get_ifd(IFD.Exif)}
+        tags = picture.getexif()
+        return dict(tags if folder is None else tags.get_ifd(folder))
     except Exception:
         return {}
 

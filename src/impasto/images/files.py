@@ -18,8 +18,8 @@ from torch import Tensor
 from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.arrays import fitted, image_of, levels
-from impasto.images.decoding import ASCII, MAX_PIXELS, SOFTWARE, File, Readable, Writable, decode, writer_of
-from impasto.images.picture import Picture, as_tensor
+from impasto.images.decoding import ASCII, MAX_PIXELS, SOFTWARE, File, Readable, decode, writer_of
+from impasto.images.picture import Picture, Writable, as_tensor
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 INCHES = 2

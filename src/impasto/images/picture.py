@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,7 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.images.arrays import levels
-from impasto.images.decoding import Writable
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A file open for writing bytes."""
+
+    def write(self, data: bytes, /) -> Any:
+        """All of them."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
