@@ -18,7 +18,7 @@ from hypothesis import settings
 from nets import INPUT, tiny_network, tiny_weights
 from PIL import Image
 
-from impasto.cli import _code_of
+from impasto.cli import code_of
 from impasto.network import registry
 from impasto.network.normalise import mean_activations, normalised
 from impasto.network.vgg import LAYERS
@@ -92,7 +92,7 @@ def impasto(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
 
     def run(*arguments):
-        code = _code_of([str(argument) for argument in arguments])
+        code = code_of([str(argument) for argument in arguments])
         return Result(code, *capsys.readouterr())
 
     return run

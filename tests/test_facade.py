@@ -96,7 +96,7 @@ def test_what_is_wrong_shows_at_the_call_not_at_the_first_step():
         impasto.stylize(torch.rand(2, 3, 64, 64), soft(2))
     with pytest.raises(InputError, match=r"nowhere\.png"):
         impasto.stylize("nowhere.png", soft(2))
-    with pytest.raises(UsageError, match="no network 'vgg99'"):
+    with pytest.raises(UsageError, match="`network`: there is no 'vgg99'"):
         impasto.stylize(soft(1), soft(2), network="vgg99")
 
 
@@ -164,8 +164,8 @@ def test_bfloat16_paints_as_well_as_float32():
     assert painted["bfloat16"] == pytest.approx(painted["float32"], rel=0.1)
 
 
-def test_lack_of_memory_names_the_flag():
-    with pytest.raises(LimitError, match="--size"), memory():
+def test_lack_of_memory_names_the_parameter():
+    with pytest.raises(LimitError, match="smaller `size`"), memory():
         torch.empty(1 << 50, dtype=torch.uint8)
     with pytest.raises(RuntimeError, match="something else"), memory():
         raise RuntimeError("something else")

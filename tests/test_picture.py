@@ -81,7 +81,7 @@ def test_it_is_saved_into_an_open_file(picture, tmp_path):
         assert saved.format == "WEBP"
     with pytest.raises(UsageError, match="'<file>' does not say what kind"):
         picture.save(io.BytesIO())
-    with pytest.raises(UsageError, match=r"^format: one of png, jpg, .* not 'exr'"):
+    with pytest.raises(UsageError, match=r"^`format`: one of png, jpg, .* not 'exr'"):
         picture.save(tmp_path / "x.png", format="exr")
 
 

@@ -60,8 +60,9 @@ def test_an_entry_is_there_in_python_on_the_command_line_in_the_help_and_in_the_
     assert told.code == 0, told.err
     recipe = json.loads(impasto("recipe", "out.png").out)
     assert recipe["settings"][option] == ({"mine": 1.0} if option == "style_loss" else "mine")
-    assert validated(**recipe["settings"]) == validated(weights=tiny, size=32, steps=2, seed=5, **{option: "mine"})
-    assert "mine" in impasto("stylize", "--help").out
+    expected = validated(weights=tiny.name, size=32, steps=2, seed=5, **{option: "mine"})
+    assert validated(**recipe["settings"]) == expected
+    assert "mine" in impasto("stylize", "--help-all").out
 
 
 @pytest.mark.parametrize("option", ["solver", "style_loss", "pooling"])
@@ -71,7 +72,7 @@ def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, imp
         "style_loss": "gram, moments, gaussian, mine",
         "pooling": "average, max, mine",
     }
-    with pytest.raises(UsageError, match=rf"^{option}: one of {names[option]}.* is expected, not 'none'"):
+    with pytest.raises(UsageError, match=rf"^`{option}`: one of {names[option]}.* is expected, not 'none'"):
         validated(**{option: "none"})
     told = impasto("stylize", photograph, painting, ONE_MORE[option], "none")
     assert (told.code, names[option] in told.err) == (2, True)
@@ -80,8 +81,8 @@ def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, imp
 def test_a_start_is_offered_where_its_pictures_are(impasto, photograph, painting, tiny):
     told = impasto("reconstruct", "content", photograph, "--init", "both")
     assert (told.code, "choose content, noise, faint, mine, or a file" in told.err) == (2, True)
-    assert "content, style, noise, faint, mine, both" in impasto("stylize", "--help").out
-    assert " style, noise, faint, mine, or a file" in impasto("texture", "--help").out
+    assert "content, style, noise, faint, mine, both" in impasto("stylize", "--help-all").out
+    assert " style, noise, faint, mine, or a file" in impasto("texture", "--help-all").out
     assert impasto("stylize", photograph, painting, "--weights", tiny, *SMALL, "--init", "both").code == 0
     step = next(library.reconstruct_content(photograph, init="mine", seed=3, size=32, weights=tiny))
     assert step.image.unique().tolist() == pytest.approx([0.3])
@@ -114,7 +115,7 @@ def test_style_losses_are_given_in_many_ways(photograph):
     assert settings.model_dump(mode="json")["style_loss"] == {"own": 2.0, "gram": 0.0}
     assert validated(settings, steps=3).style_loss == settings.style_loss
     for wrong in ({}, {"gram": -1}, {"gram": "much"}, {"gram": float("nan")}, 5, None, object()):
-        with pytest.raises(UsageError, match=r"^style_loss: "):
+        with pytest.raises(UsageError, match=r"^`style_loss`: "):
             validated(style_loss=wrong)
 
 
@@ -129,5 +130,5 @@ class Nothing:
 
 
 def test_an_unknown_solver_is_refused_by_minimise_too():
-    with pytest.raises(UsageError, match=r"no solver 'sgd'; choose one of: lbfgs, adam, mine"):
+    with pytest.raises(UsageError, match=r"`solver`: there is no 'sgd'; choose one of: lbfgs, adam, mine"):
         next(minimise(Nothing(), torch.zeros(1, 3, 2, 2), 1, "sgd"))

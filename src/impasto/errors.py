@@ -2,7 +2,10 @@
 
 
 class ImpastoError(Exception):
-    """Something a user can understand and act on. Its text says what happened, where, and what to do."""
+    """Something a user can understand and act on. Its text says what happened, where, and what to do.
+
+    A `parameter` stands in backticks in it; the command line puts its flag there.
+    """
 
     exit_code = 1
 
@@ -20,7 +23,7 @@ class InputError(ImpastoError):
 
 
 class LimitError(ImpastoError):
-    """More pixels, memory or disk than there is, or than a flag allows."""
+    """More pixels, memory or disk than there is, or than was allowed."""
 
     exit_code = 4
 

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Unpack
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from impasto.balance import Dial, content_distance
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
-from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable
+from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
 from impasto.images.files import Source, read
+from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled
 from impasto.losses import laplacian
@@ -28,7 +30,7 @@ from impasto.pyramid import ObjectivesAt, coarse_to_fine
 from impasto.recipe import files_read, recipe
 from impasto.settings import Options, Settings, validated
 from impasto.solver import Objective, Step
-from impasto.starts import STARTS, Canvas, start_from
+from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Style, Term, Variation
@@ -162,8 +164,20 @@ def _begin(
     what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
     sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
-        prepared = _prepared(settings, sources, canvas, kept or Kept(settings))
-    return _steps(*prepared, recipe(command, settings, files_read(settings, **sources), **about))
+        kept = kept or Kept(settings)
+        prepared = _prepared(settings, sources, canvas, kept)
+    about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine}
+    made_of = recipe(command, settings, files_read(settings, **sources), **about)
+    return _steps(*prepared, made_of, origin_of(sources.get("content"), settings))
+
+
+def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
+    """What the photograph says of itself, where it is one that can."""
+    if isinstance(photograph, Picture):
+        return photograph.origin
+    if photograph is None or isinstance(photograph, np.ndarray | Tensor):
+        return None
+    return read_origin(photograph, max_pixels=settings.max_pixels)
 
 
 class Kept:
@@ -171,9 +185,20 @@ class Kept:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.device = settings, device_of(settings.device)
+        self.precisions = precisions_of(settings.precision, self.device, settings.network)
         self.network = cache(lambda precision: network_of(settings, self.device, precision))
         self.style: tuple[Source, Tensor] | None = None
         self.seen: dict[Any, dict[str, Any]] = {}
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What the same settings may paint a little otherwise with: rounding differs."""
+        if self.device.type == "cuda":
+            kind = torch.cuda.get_device_name(self.device)
+        else:
+            kind = torch.backends.cpu.get_cpu_capability()
+        precisions = [str(precision).removeprefix("torch.") for precision in self.precisions]
+        return {"device": str(self.device), "kind": kind, "precision": precisions, "threads": torch.get_num_threads()}
 
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
         """A picture at the size of the run, and the run's own; the painting is read once."""
@@ -208,7 +233,7 @@ def _prepared(
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
     device, network_in = kept.device, kept.network
     pictures = {role: kept.picture(role, of) for role, of in sources.items()}
-    precisions = precisions_of(settings.precision, device, settings.network)
+    precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures.values())
@@ -249,7 +274,7 @@ def network_of(
     """The network of a run: the one of that name, or a copy of the caller's own, so that his stays as it is."""
     network = settings.network
     if settings.weights is not None and not isinstance(network, str):
-        raise UsageError("weights are for a network that is named; a network of your own has its own")
+        raise UsageError("`weights` are for a network that is named; a network of your own has its own")
     if isinstance(network, str):
         network = load_network(network, weights=settings.weights, pooling=settings.pooling, edges=settings.edges)
     elif isinstance(network, nn.Module):
@@ -266,7 +291,8 @@ def network_of(
 
 def with_names_of(network: Network, settings: Settings) -> Settings:
     """``settings`` with the network's own names of its layers. Raises UsageError for one that it does not have."""
-    layers = {name: by_its_name(getattr(settings, name), network) for name in ("content_layers", "style_layers")}
+    names = "content_layers", "style_layers"
+    layers = {name: named(name, by_its_name, getattr(settings, name), network) for name in names}
     return settings.model_copy(update=layers)
 
 
@@ -335,7 +361,7 @@ def named(parameter: str, function: Callable[..., Any], *args: Any, **options: A
     try:
         return function(*args, **options)
     except UsageError as error:
-        raise UsageError(f"{parameter}: {error}") from error
+        raise UsageError(f"`{parameter}`: {error}") from error
 
 
 def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
@@ -343,7 +369,7 @@ def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Ca
     UsageError for a start from a picture that this run does not have, InputError for a file that cannot be read."""
     if settings.init in STARTS:
         return start_from(settings.init, pictures, canvas, settings.seed)
-    return resized(picture(settings.init, settings), *canvas)
+    return with_clouds(resized(picture(settings.init, settings), *canvas), settings.seed)
 
 
 def device_of(name: str) -> torch.device:
@@ -356,7 +382,9 @@ def device_of(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or not there.get(device.type, False):
-        raise UsageError(f"device '{name}' is not there; this machine has: {', '.join(d for d in there if there[d])}")
+        raise UsageError(
+            f"`device`: '{name}' is not there; this machine has: {', '.join(d for d in there if there[d])}"
+        )
     return device
 
 
@@ -398,7 +426,7 @@ def memory() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise LimitError("not enough memory for a picture of this size: choose a smaller --size") from error
+            raise LimitError("not enough memory for a picture of this size: choose a smaller `size`") from error
         raise
 
 
@@ -409,6 +437,7 @@ def _steps(
     view: View,
     dial: Dial | None,
     made_of: Mapping[str, Any],
+    origin: Origin | None,
 ) -> Iterator[Step]:
     total = None if settings.steps == "auto" else settings.steps_in_all
     most: tuple[int, bool, float] | None = None
@@ -422,5 +451,5 @@ def _steps(
             image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
             best = most is None or step.merit >= most
             most = step.merit if best else most
-            step = replace(step, image=image, total=total, best=best, recipe=made_of)
+            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)
         yield step

@@ -9,9 +9,10 @@ Entry = TypeVar("Entry")
 
 
 def entry(registry: Mapping[str, Entry], name: str, kind: str) -> Entry:
-    """What ``name`` stands for. Raises UsageError, listing what there is, for a name that is not in ``registry``."""
+    """What ``name`` stands for, a ``kind`` of thing. Raises UsageError, listing what there is, for one that is not in
+    ``registry``."""
     if name not in registry:
-        raise UsageError(f"there is no {kind} '{name}'; choose one of: {', '.join(registry)}")
+        raise UsageError(f"`{kind}`: there is no '{name}'; choose one of: {', '.join(registry)}")
     return registry[name]
 
 

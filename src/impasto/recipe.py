@@ -24,14 +24,22 @@ def files_read(settings: Settings, **pictures: Any) -> dict[str, Any]:
 
 
 def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Command, settings, versions, and names and digests of what a picture is made from, as JSON can hold them."""
+    """Command, settings, versions, names and digests of what a picture is made from, and ``more``, as JSON can hold
+    them. Equal recipes are of equal pictures."""
+    told_settings = settings.model_dump(mode="json")
+    told_inputs = {role: told(source) for role, source in sources.items()}
+    if settings.weights is not None:
+        told_inputs["weights"] = told(settings.weights)
+    for role in {"init", "weights"} & told_inputs.keys():
+        told_settings[role] = told_inputs[role]["file"]
     return {
         "impasto": __version__,
         "torch": version("torch"),
+        "pillow": version("pillow"),
         "command": command,
         **more,
-        "settings": settings.model_dump(mode="json"),
-        "inputs": {role: told(source) for role, source in sources.items()},
+        "settings": told_settings,
+        "inputs": told_inputs,
     }
 
 

@@ -5,9 +5,10 @@ What may be named is what the registries have at that moment.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import (
     AfterValidator,
@@ -136,11 +137,17 @@ Named = PlainSerializer(name_of, when_used="json")
 class Settings(BaseModel):
     """Everything that decides what a run paints, but for the two pictures.
 
-    ``preset`` names an entry of ``PRESETS``, whose settings hold where nothing else is said. Raises pydantic's
-    ValidationError, a ValueError, for what makes no sense; ``validated`` makes a UsageError of it, as ``stylize`` does.
+    ``preset`` names an entry of ``PRESETS``, whose settings hold where nothing else is said. Raises UsageError, a
+    ValueError that names each option that is wrong, for what makes no sense.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def __init__(self, **options: Unpack["Options"]) -> None:
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            raise UsageError("; ".join(_plainly(problem) for problem in error.errors())) from None
 
     size: Annotated[int, Field(ge=16)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
@@ -148,8 +155,8 @@ class Settings(BaseModel):
     """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
     coarse_steps: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
-    quality: Literal["draft", "normal", "fine"] = "normal"
-    """When "auto" ends: see ``ENOUGH``. Given without ``steps``, it means "auto"."""
+    quality: Literal["draft", "normal", "fine"] | None = None
+    """When "auto" ends: see ``ENOUGH``; None is "normal". Given without ``steps``, it means "auto"."""
     scales: Annotated[int, Field(ge=1, le=16)] = 16
     """How many sizes the picture is painted at, at most: each is half the next, and none is below ``COARSEST``."""
     content_weight: Weight = 1.0
@@ -183,7 +190,8 @@ class Settings(BaseModel):
     init: str = "content"
     """The first picture: a name of ``starts.STARTS``, or a file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Of the noise."""
+    """Of the noise. Where the first picture is a photograph or painting, 0 leaves it as it is, and every other seed has
+    colours land elsewhere: see ``starts.with_clouds``."""
     solver: Annotated[str | Solver, PlainValidator(_one_of(SOLVERS, Solver)), Named] = "lbfgs"
     """A name of ``solver.SOLVERS``, or a ``Solver`` of one's own."""
     pooling: Annotated[str, PlainValidator(_one_of(POOLINGS))] = "average"
@@ -218,7 +226,7 @@ class Settings(BaseModel):
         if self.steps != "auto" or len(losses) <= 10:
             return False
         before, now = min(losses[:-10]), min(losses)
-        return before - now <= ENOUGH[self.quality] * now
+        return before - now <= ENOUGH[self.quality or "normal"] * now
 
     @property
     def steps_in_all(self) -> int:
@@ -228,9 +236,11 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _quality_means_auto(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "quality" in data:
-            return {"steps": "auto", **data}
-        return data
+        if not isinstance(data, dict) or data.get("quality") is None:
+            return data
+        if data.get("steps", "auto") != "auto":
+            raise ValueError("`quality`: it says when `steps` of auto end, and goes with no number of them")
+        return {"steps": "auto", **data}
 
     @model_validator(mode="before")
     @classmethod
@@ -241,8 +251,9 @@ class Settings(BaseModel):
             return {name: value for name, value in data.items() if name != "preset"}
         named = PRESETS.get(data["preset"])
         if named is None:
-            raise ValueError(f"preset: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
-        preset = {name: value for name, value in named.items() if name != "steps" or "quality" not in data}
+            raise ValueError(f"`preset`: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
+        auto = data.get("quality") is not None
+        preset = {name: value for name, value in named.items() if name != "steps" or not auto}
         return preset | {name: value for name, value in data.items() if name != "preset"}
 
     @property
@@ -274,7 +285,7 @@ class Options(TypedDict, total=False):
     size: int
     steps: int | Literal["auto"]
     coarse_steps: float
-    quality: Literal["draft", "normal", "fine"]
+    quality: Literal["draft", "normal", "fine"] | None
     scales: int
     content_weight: float
     style_weight: float | Literal["auto"]
@@ -299,17 +310,19 @@ class Options(TypedDict, total=False):
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
-    """``base``, or the defaults, with these options changed. Raises UsageError, naming each option that is wrong."""
+    """``base``, or the defaults, with these options changed. Raises what ``Settings`` raises."""
     before = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
     if "quality" in options:
         before.pop("steps", None)
-    try:
-        return Settings(**{**before, **options})
-    except ValidationError as error:
-        raise UsageError("; ".join(_plainly(problem) for problem in error.errors())) from None
+    if "steps" in options:
+        before.pop("quality", None)
+    return Settings(**{**before, **options})
 
 
 def _plainly(problem: Any) -> str:
-    option = ".".join(map(str, problem["loc"]))
-    reason = problem["msg"].removeprefix("Value error, ")
-    return f"{option}: {reason}, not {problem['input']!r}" if option else reason
+    option, *at = map(str, problem["loc"]) if problem["loc"] else ("",)
+    if problem["type"] == "extra_forbidden":
+        like = get_close_matches(option, [*Settings.model_fields, "preset"], 1)
+        return f"`{option}`: there is no such setting" + (f"; `{like[0]}` is one" if like else "")
+    reason = ": ".join([*at, problem["msg"].removeprefix("Value error, ")])
+    return f"`{option}`: {reason}, not {problem['input']!r}" if option else reason

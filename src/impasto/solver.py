@@ -20,6 +20,7 @@ from impasto.names import entry
 from impasto.tensors import Numbers, Tensor, wide
 
 if TYPE_CHECKING:
+    from impasto.images.metadata import Origin
     from impasto.images.picture import Picture
 
 Terms = dict[str, float]
@@ -45,7 +46,8 @@ class Step:
     ``index`` 0 is the start, and of ``total`` steps, where that is known, the last is ``total``. ``evaluations`` counts
     calls of the objective so far, ``seconds`` the time since the solver began. ``image`` ``(1, 3, h, w)`` is the
     caller's own; ``terms`` are its weighted losses, and those of a ``trial`` are with another β. ``best`` says whether
-    no step before had more ``merit``. ``recipe`` is what the run was made from.
+    no step before had more ``merit``. ``recipe`` is what the run was made from, ``origin`` what the photograph says of
+    itself.
     """
 
     index: int
@@ -57,6 +59,7 @@ class Step:
     total: int | None = None
     best: bool = True
     recipe: Mapping[str, Any] | None = None
+    origin: "Origin | None" = None
 
     @property
     def loss(self) -> float:
@@ -74,7 +77,7 @@ class Step:
         from impasto.images.picture import Picture
 
         recipe = None if self.recipe is None else {**self.recipe, "step": self.index, "evaluations": self.evaluations}
-        return Picture(self.image.detach().cpu(), recipe)
+        return Picture(self.image.detach().cpu(), recipe, self.origin)
 
     @property
     def merit(self) -> tuple[int, bool, float]:
@@ -320,7 +323,7 @@ class Adam:
         x = state.point.image.addcdiv(m, root, value=-self.rate / (1 - self.beta1**t)).clamp(0, 1)
         point, finite, _ = read(evaluate(x))
         if not finite:
-            raise DivergedError("the loss is not a number any more; use --solver lbfgs or a lower style weight")
+            raise DivergedError("the loss is not a number any more; use `solver` lbfgs, or a lower `style_weight`")
         return AdamState(point, m, v, t)
 
 

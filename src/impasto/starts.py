@@ -25,14 +25,32 @@ class Start:
     needs: tuple[str, ...] = ()
 
 
-def photograph(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
-    """The photograph."""
-    return resized(pictures["content"], *canvas)
+def photograph(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
+    """The photograph; of another seed than 0 with clouds."""
+    return with_clouds(resized(pictures["content"], *canvas), seed)
 
 
-def painting(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
-    """The painting, stretched to fit."""
-    return resized(pictures["style"], *canvas)
+def painting(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:
+    """The painting, stretched to fit; of another seed than 0 with clouds."""
+    return with_clouds(resized(pictures["style"], *canvas), seed)
+
+
+CLOUDS, STRENGTH = 8, 0.2
+"""Along the long side, so many; their standard deviation. Where colours land is decided by as little."""
+
+
+def with_clouds(image: Float[Tensor, "1 3 h w"], seed: int) -> Float[Tensor, "1 3 h w"]:
+    """``image`` with soft noise in its colours, the same at any size; as it is for seed 0."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    if seed == 0:
+        return image
+    height, width = image.shape[2:]
+    cells = [max(2, round(CLOUDS * side / max(height, width))) for side in (height, width)]
+    noise = torch.randn(1, 3, *cells, generator=torch.Generator().manual_seed(seed))
+    clouds = interpolate(noise, (height, width), mode="bicubic", align_corners=False)
+    return (image + STRENGTH * clouds.to(image.device)).clamp(0, 1)
 
 
 def noise(pictures: Pictures, canvas: Canvas, seed: int) -> Float[Tensor, "1 3 h w"]:  # noqa: ARG001
@@ -66,5 +84,5 @@ def start_from(name: str, pictures: Pictures, canvas: Canvas, seed: int) -> Floa
     """The start of that name. Raises UsageError for one from a picture that the run does not have."""
     there = {other: start for other, start in STARTS.items() if set(start.needs) <= pictures.keys()}
     if name not in there:
-        raise UsageError(f"init: there is no '{name}' to start from; choose {', '.join(there)}, or a file")
+        raise UsageError(f"`init`: there is no '{name}' to start from; choose {', '.join(there)}, or a file")
     return there[name].image(pictures, canvas, seed)

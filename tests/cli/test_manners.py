@@ -1,12 +1,24 @@
 """What people type who have not read the manual, and the answer that helps."""
 
+import contextlib
+import io
+import itertools
+import json
+import re
+import shlex
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pillow_heif
 import pytest
+import torch
 from PIL import Image
 
+from impasto import facade
+from impasto.cli import console
+from impasto.images.decoding import read_recipe
 from impasto.images.files import read
 
 
@@ -81,3 +93,176 @@ def test_a_telephones_picture_without_the_library(impasto, tmp_path, painting, q
     told = impasto("stylize", tmp_path / "x.heic", painting, *quick)
     assert told.code == 3
     assert "is HEIC, as telephones make it: pip install 'impasto[heic]', or save it as JPEG" in told.err
+
+
+def test_what_the_library_says_of_a_parameter_is_told_with_its_flag(impasto, small, painting):
+    told = impasto(*small, "--keep-lines", -1)
+    assert (told.code, told.err) == (
+        2,
+        "impasto: --keep-lines: Input should be greater than or equal to 0, not -1.0\n",
+    )
+    told = impasto(*small, "--quality", "draft", "--steps", 5)
+    assert "--quality: it says when --steps of auto end, and goes with no number of them" in told.err
+    told = impasto("texture", painting, "--size", "40x40", "--painting-size", 3)
+    assert "impasto: --painting-size: Input should be greater than or equal to 16" in told.err
+    told = impasto("reconstruct", "content", painting, "--layer", "conv9_9", *small[3:])
+    assert told.err.splitlines()[-1].startswith("impasto: --layer: there is no layer 'conv9_9'")
+    assert "`" not in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["stylize"], ["stylize", "a", "b", "--nonsense"], ["stylise"], ["stylize", "a", "b", "--size", "x"]]
+)
+def test_one_style_for_all_errors(impasto, arguments):
+    told = impasto(*arguments)
+    assert told.code == 2
+    assert told.err.startswith("impasto: ")
+    assert told.err.endswith("--help tells more)\n")
+    assert told.err.count("\n") == 1
+
+
+def test_json_tells_errors_too(impasto, small, painting):
+    for arguments, code in ((["stylize", "nowhere.png", painting], 3), ([*small, "--strength", 2], 2)):
+        told = impasto(*arguments, "--json")
+        (line,) = told.out.splitlines()
+        assert json.loads(line) == {
+            "event": "error",
+            "message": told.err.removeprefix("impasto: ").strip(),
+            "code": code,
+        }
+        assert told.code == code
+
+
+def test_help_shows_what_people_use_and_help_all_the_rest(impasto):
+    usual, every = impasto("stylize", "--help"), impasto("stylize", "--help-all")
+    assert usual.code == every.code == 0
+
+    def flags(text):
+        return set(re.findall(r"(?<=│ )--[a-z-]+", text))
+
+    assert 10 <= len(flags(usual.out)) <= 16
+    assert flags(usual.out) < flags(every.out)
+    assert {"--out", "--size", "--strength", "--tries", "--help-all"} <= flags(usual.out)
+    assert len(flags(every.out)) > 30
+
+
+def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
+    assert "32 x 27 px: 2 steps at 32 px (cpu, " in impasto(*small).err
+    more = ["--weights", tiny, "--size", 192, "--steps", 4, "--device", "cpu", "-o", "x.png"]
+    assert (
+        "192 x 160 px: 6 steps at 96 px, then 4 steps at 192 px (cpu, "
+        in impasto("stylize", photograph, painting, *more).err
+    )
+    told = impasto("stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png").err
+    assert "32 x 27 px: steps at 32 px across, each until more would not show" in told
+
+
+def run_with(process_arguments, data, tmp_path):
+    command = [sys.executable, "-m", "impasto", *map(str, process_arguments)]
+    return subprocess.run(command, check=False, input=data, capture_output=True, cwd=tmp_path, timeout=120)
+
+
+@pytest.mark.parametrize("role", [1, 2])
+def test_a_dash_is_stdin_and_stdout(small, tmp_path, role):
+    data = Path(small[role]).read_bytes()
+    expected = run_with([*small, "-o", "file.png"], b"", tmp_path)
+    assert expected.returncode == 0
+    told = run_with([*small[:role], "-", *small[role + 1 :], "-o", "-", "-q"], data, tmp_path)
+    assert (told.returncode, told.stderr) == (0, b"")
+    with Image.open(io.BytesIO(told.stdout)) as piped, Image.open(tmp_path / "file.png") as file:
+        assert piped.format == "PNG"
+        assert piped.tobytes() == file.tobytes()
+    assert read_recipe(told.stdout)["inputs"][["content", "style"][role - 1]]["file"] == "stdin"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-", "-", "-o", "x.png"], "'-' is stdin, which can be one of the pictures only"),
+        (["PHOTO", "PAINTING", "-o", "-", "--json"], "--json does not go with '-o -'"),
+        (["PHOTO", "PAINTING", "-o", "-", "--tries", "2"], "--tries are several pictures"),
+        (["PHOTO", "PAINTING", "-o", "-", "--save-every", "2"], "--save-every does not go with '-o -'"),
+    ],
+)
+def test_a_dash_that_cannot_be(impasto, quick, photograph, painting, arguments, words):
+    pictures = {"PHOTO": photograph, "PAINTING": painting}
+    told = impasto("stylize", *(pictures.get(argument, argument) for argument in arguments), *quick)
+    assert (told.code, words in told.err) == (2, True)
+
+
+def test_a_dash_with_nothing_in_it(small, tmp_path):
+    told = run_with([*small[:1], "-", *small[2:], "-o", "x.png"], b"", tmp_path)
+    assert told.returncode == 3
+    assert b"'stdin' is empty (0 bytes)" in told.stderr
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_at_any_moment_brings_no_traceback(process, small, tmp_path, kill):
+    """From the first moment that Python lets a program listen to it."""
+    for milliseconds in (60, 120, 250, 500, 1000, 2000):
+        child = process(*small, "--steps", 10**9, "-o", "x.png")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(milliseconds / 1000)
+        child.send_signal(kill)
+        _, err = child.communicate(timeout=60)
+        assert "Traceback" not in err, (milliseconds, err)
+        assert child.returncode in (130, -kill)
+        assert child.returncode == -kill or "impasto: interrupted" in err
+        assert (tmp_path / "x.png").exists() == ("is kept in 'x.png'" in err)
+        (tmp_path / "x.png").unlink(missing_ok=True)
+
+
+def test_what_is_kept_is_as_large_as_was_asked_for(impasto, photograph, painting, tiny, monkeypatch):
+    def stop(step):
+        if step.index == 3:
+            raise KeyboardInterrupt
+
+    seen = console.JsonLines.step
+    monkeypatch.setattr(console.JsonLines, "step", lambda self, step: (seen(self, step), stop(step)))
+    options = ["--weights", tiny, "--size", 192, "--steps", 9, "--device", "cpu", "-o", "x.png", "--json"]
+    told = impasto("stylize", photograph, painting, *options)
+    assert told.code == 130
+    assert "is kept in 'x.png', painted at 96 x 80 px and enlarged" in told.err
+    assert read("x.png").shape == (1, 3, 160, 192)
+
+
+def test_a_signal_before_there_is_a_picture(impasto, small, monkeypatch):
+    def steps(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(facade, "stylize", steps)
+    told = impasto(*small, "-o", "x.png")
+    assert (told.code, told.err) == (130, "impasto: interrupted: there was no picture yet, and nothing is kept\n")
+    assert not Path("x.png").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("redirect", [">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&-", "| true"])
+@pytest.mark.parametrize("command", ["samples", "stylize", "stylize --json", "stylize --help", "nonsense"])
+def test_nobody_to_speak_to(small, tmp_path, command, redirect):
+    rest = [*small[1:], "-o", "x.png"] if command in ("stylize", "stylize --json") else []
+    line = shlex.join([sys.executable, "-m", "impasto", *command.split(), *map(str, rest)])
+    shell = ["sh", "-c", f"{line} {redirect}"]
+    told = subprocess.run(shell, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    for words in ("Traceback", "Exception ignored"):
+        assert words not in told.stdout + told.stderr
+    assert (tmp_path / "x.png").exists() == (rest != [])
+
+
+def test_tries_are_several_pictures_and_a_sheet(impasto, small):
+    told = impasto(*small, "--tries", 3, "--seed", 5, "-o", "x.png")
+    assert told.code == 0
+    pictures = [read(f"x-{n}.png") for n in (1, 2, 3)]
+    assert [read_recipe(f"x-{n}.png")["settings"]["seed"] for n in (1, 2, 3)] == [5, 6, 7]
+    assert min((a - b).abs().mean() for a, b in itertools.combinations(pictures, 2)) > 0.02
+    sheet = read("x-sheet.png")
+    assert sheet.shape == (1, 3, 8 + 2 * 35, 8 + 2 * 40)
+    assert torch.equal(sheet[..., 8:35, 8:40], pictures[0])
+    assert torch.equal(sheet[..., 43:70, 8:40], pictures[2])
+    assert not Path("x.png").exists()
+    assert impasto(*small, "--seed", 6, "-o", "again.png").code == 0
+    assert torch.equal(read("again.png"), pictures[1])
+    for _ in range(2):
+        assert impasto(*small, "--tries", 2).code == 0
+    assert len(list(Path.cwd().glob("photograph-painting*-[12].png"))) == 4

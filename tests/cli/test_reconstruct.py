@@ -44,7 +44,8 @@ def test_a_picture_is_made_and_named_after_what_it_shows(impasto, photograph, pa
 @pytest.mark.parametrize("name", ["content", "style", "texture"])
 def test_json_and_silence(impasto, photograph, painting, quick, name):
     arguments, _, _ = commands(photograph, painting)[name]
-    *steps, saved = map(json.loads, impasto(*arguments, *quick, "--json", "-o", "a.png").out.splitlines())
+    told = impasto(*arguments, *quick, "--json", "-o", "a.png")
+    _, *steps, saved, _ = map(json.loads, told.out.splitlines())
     count = 11 if name == "texture" else 3  # at three sizes, 3 steps at each but the last
     assert [step["step"] for step in steps] == list(range(count))
     assert set(saved["terms"]) == {"content" if name == "content" else "style"}
@@ -68,7 +69,8 @@ def test_a_picture_can_be_made_again_from_its_recipe(impasto, photograph, painti
     assert impasto(*arguments, *quick, "--seed", 3, "-o", "out.png").code == 0
     recipe = json.loads(impasto("recipe", "out.png").out)
     inputs = {role: photograph.parent / file["file"] for role, file in recipe["inputs"].items()}
-    steps = AGAIN[recipe["command"]](inputs, validated(**recipe["settings"]), recipe)
+    settings = validated(**{**recipe["settings"], "weights": inputs["weights"]})
+    steps = AGAIN[recipe["command"]](inputs, settings, recipe)
     library.write(max(steps, key=lambda step: step.merit).image, "again.png")
     pictures = [np.asarray(Image.open(path).convert("RGB")) for path in ("out.png", "again.png")]
     np.testing.assert_array_equal(*pictures)

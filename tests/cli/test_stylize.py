@@ -57,7 +57,9 @@ def test_the_picture_that_is_saved_has_the_loss_that_is_told(
 ):
     told = impasto(*small, "--solver", solver, "--pooling", pooling, "--json", "-o", "out.png")
     assert told.code == 0
-    *steps, saved = events(told.out)
+    start, *steps, saved, done = events(told.out)
+    assert (start["event"], start["total"], start["size"]) == ("start", 3, [SIZE, 27])
+    assert (start["machine"]["device"], done) == ("cpu", {"event": "done"})
     assert [step["event"] for step in steps] == ["step"] * 4
     assert (saved["event"], saved["path"]) == ("saved", "out.png")
     assert saved["loss"] == min(step["loss"] for step in steps) < steps[0]["loss"]
@@ -72,7 +74,7 @@ def test_the_picture_that_is_saved_has_the_loss_that_is_told(
 def test_json_lines_tell_every_step_and_the_terms_sum_to_the_loss(impasto, small):
     told = impasto(*small, "--json", "--tv-weight", 3)
     assert told.err == ""
-    lines = events(told.out)
+    _, *lines, _ = events(told.out)
     assert [line["step"] for line in lines[:-1]] == [0, 1, 2, 3]
     for line in lines:
         assert set(line["terms"]) == {"content", "style", "tv"}
@@ -133,21 +135,23 @@ def test_the_recipe_says_what_the_picture_was_made_from(impasto, small, photogra
     told = impasto("recipe", out)
     assert (told.code, told.err) == (0, "")
     recipe = json.loads(told.out)
-    expected = Settings(size=SIZE, steps=3, weights=tiny, strength=0.7, seed=5, solver="adam", device="cpu")
+    expected = Settings(size=SIZE, steps=3, weights=tiny.name, strength=0.7, seed=5, solver="adam", device="cpu")
     assert validated(**recipe["settings"]) == expected
     assert recipe["impasto"] == library.__version__
     assert recipe["inputs"] == {
         role: {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for role, path in (("content", photograph), ("style", painting))
+        for role, path in (("content", photograph), ("style", painting), ("weights", tiny))
     }
+    assert (recipe["size"], recipe["machine"]["threads"]) == ([SIZE, 27], torch.get_num_threads())
 
 
-def test_a_picture_can_be_painted_again_from_its_recipe(impasto, small, photograph, painting):
+def test_a_picture_can_be_painted_again_from_its_recipe(impasto, small, photograph, painting, tiny):
     pictures = photograph, painting
     assert impasto(*small, "--init", "noise", "-o", "out.png").code == 0
     recipe = json.loads(impasto("recipe", "out.png").out)
     assert [recipe["inputs"][role]["file"] for role in ("content", "style")] == [path.name for path in pictures]
-    library.paint(*pictures, validated(**recipe["settings"])).save("again.png")
+    library.paint(*pictures, validated(**{**recipe["settings"], "weights": tiny})).save("again.png")
+    assert json.loads(impasto("recipe", "again.png").out) == recipe
     np.testing.assert_array_equal(pixels("again.png"), pixels("out.png"))
 
 
@@ -194,7 +198,7 @@ def test_without_steps_the_first_picture_is_what_init_says(impasto, small, photo
 def test_layers_are_weighted_as_said(impasto, small):
     told = impasto(*small, "--steps", 0, "--json", "--style-layers", "conv1_1", "--init", "noise", "-o", "a.png")
     doubled = impasto(*small, "--steps", 0, "--json", "--style-layers", "conv1_1=2", "--init", "noise", "-o", "b.png")
-    style = [events(result.out)[0]["terms"]["style"] for result in (told, doubled)]
+    style = [events(result.out)[1]["terms"]["style"] for result in (told, doubled)]
     assert style[1] == pytest.approx(2 * style[0], rel=1e-5)
 
 
@@ -234,11 +238,11 @@ def declared():
 
 
 def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
-    stated, defaults, told = declared(), Settings(), impasto("stylize", "--help").out
+    stated, defaults, told = declared(), Settings(), impasto("stylize", "--help-all").out
     assert stated.keys() >= Settings.model_fields.keys()
     for name in Settings.model_fields:
         default = getattr(defaults, name)
-        if name == "weights":
+        if name in ("weights", "quality"):
             assert (default, stated[name]) == (None, False)
             continue
         assert f"[default: ({stated[name]})]" in told.replace(" (", " ("), name
@@ -255,7 +259,7 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
-    "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --steps 9 --quality draft --scales 2 "
+    "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
     "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
@@ -284,7 +288,6 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         tv_weight=0.5,
         init="noise",
         seed=7,
-        steps=9,
         quality="draft",
         scales=2,
         solver="adam",
@@ -295,33 +298,33 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         precision="float32",
         max_pixels=5000,
     )
-    assert every.model_fields_set == set(Settings.model_fields)
+    assert every.model_fields_set == set(Settings.model_fields)  # steps among them: auto
     pictures = (str(photograph), str(painting))
     assert seen == [(*pictures, settings) for settings in (Settings(), every, Settings(strength=0.8))]
 
 
 BAD_OPTIONS = {
-    "--network vgg20": "no network 'vgg20'; choose one of: lite",
+    "--network vgg20": "--network: there is no 'vgg20'; choose one of: lite",
     "--solver sgd": "solver",
     "--style-layers conv6_1": "no layer 'conv6_1'",
-    "--content-layers conv4_2=-1": "content_layers",
+    "--content-layers conv4_2=-1": "--content-layers: conv4_2",
     "--style-layers conv1_1=x": "--style-layers",
     "--pooling median": "pooling",
-    "--device tpu": "device 'tpu' is not there",
+    "--device tpu": "--device: 'tpu' is not there",
     "--size -5": "size",
     "--size 15": "size",
     "--size big": "--size",
     "--steps -1": "steps",
     "--save-every -1": "--save-every",
     "--seed -1": "seed",
-    "--max-pixels 0": "max_pixels",
-    "--tv-weight nan": "tv_weight",
-    "--style-weight inf": "style_weight",
-    "--strength 1.5": "strength: Input should be less than or equal to 1",
-    "--keep-lines -1": "keep_lines",
+    "--max-pixels 0": "--max-pixels",
+    "--tv-weight nan": "--tv-weight",
+    "--style-weight inf": "--style-weight",
+    "--strength 1.5": "--strength: Input should be less than or equal to 1",
+    "--keep-lines -1": "--keep-lines",
     "--edges red": "edges",
-    "--coarse-steps nan": "coarse_steps",
-    "--preset peper": "preset: one of paper",
+    "--coarse-steps nan": "--coarse-steps",
+    "--preset peper": "--preset: one of paper",
     "--colour red": "--colour",
     "-o out.gif": "out.gif",
     "-o out": "end it with .png",
@@ -457,29 +460,32 @@ def test_however_a_run_ends_the_picture_of_lowest_loss_is_saved(impasto, small, 
     monkeypatch.setattr(facade, "stylize", steps)
     told = impasto(*small, "--json", "-o", "out.png")
     assert told.code == (130 if isinstance(end, KeyboardInterrupt) else getattr(end, "exit_code", 0))
-    saved = events(told.out)[-1]
+    saved, last = events(told.out)[-2:]
     assert (saved["event"], saved["step"], saved["loss"]) == ("saved", 1, 3.0)
+    assert last.get("code", 0) == told.code
+    assert last["event"] == ("done" if end is None else "error")
     assert (pixels("out.png") == 64).all()
     assert json.loads(impasto("recipe", "out.png").out)["step"] == 1
 
 
 def until_the_first_step(child):
     for line in child.stdout:
-        if json.loads(line)["step"] >= 1:
+        if json.loads(line).get("step", 0) >= 1:
             return line
     raise AssertionError(child.stderr.read())
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_kill_keeps_the_best_picture_so_far(process, small, tmp_path, kill):
     child = process(*small, "--steps", 10**9, "--solver", "adam", "--json", "-o", "out.png")
     lines = [until_the_first_step(child)]
     child.send_signal(kill)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert err == "impasto: interrupted\n"
-    *steps, saved = events(lines[0] + out)
+    *steps, saved, error = events(lines[0] + out)
     assert (saved["event"], saved["path"]) == ("saved", "out.png")
+    told = f"interrupted: the picture of step {saved['step']} of 1000000000 is kept in 'out.png'"
+    assert (err, error) == (f"impasto: {told}\n", {"event": "error", "message": told, "code": 130})
     assert saved["loss"] <= min(step["loss"] for step in steps)
     assert pixels(tmp_path / "out.png").shape == (27, SIZE, 3)
     assert [path.name for path in tmp_path.iterdir() if not path.is_dir()] == ["out.png"]
@@ -521,7 +527,7 @@ def test_no_bad_command_brings_a_traceback(process, arguments):
     child = process(*arguments)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 2
-    assert "Usage:" in out + err
+    assert "Usage:" in out + err or err.startswith("impasto: ")
     assert "Traceback" not in err
 
 

@@ -112,9 +112,9 @@ def test_verify_takes_files_and_stops_at_one_that_is_damaged(impasto, tiny):
 
 
 REFUSED = {
-    ("fetch", "lite2"): (2, "no network 'lite2'; choose one of"),
+    ("fetch", "lite2"): (2, "network: there is no 'lite2'; choose one of"),
     ("import", "theirs.pth", "--network", "lite"): (2, "built in"),
-    ("import", "theirs.pth", "--network", "vgg20"): (2, "no network 'vgg20'"),
+    ("import", "theirs.pth", "--network", "vgg20"): (2, "network: there is no 'vgg20'"),
     ("import", "nothing.pth"): (6, "nothing.pth: there is no such file; check"),
     ("verify", "nothing.pth"): (6, "nothing.pth: there is no such file; check"),
     ("verify", "vgg19"): (6, "impasto weights fetch vgg19"),

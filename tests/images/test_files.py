@@ -258,7 +258,7 @@ def test_a_header_that_promises_too_much(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(60_000, 60_000))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    with pytest.raises(LimitError, match=r"bomb\.png' is too large.* 100,000,000 pixels; .*--max-pixels") as caught:
+    with pytest.raises(LimitError, match=r"bomb\.png' is too large.* 100,000,000 pixels; .*`max_pixels`") as caught:
         read(path)
     assert caught.value.exit_code == 4
     assert time.perf_counter() - start < 1
@@ -428,7 +428,7 @@ def test_without_recipe_there_is_no_metadata(tmp_path, suffix):
     write(noise(20, 20), path)
     assert read_recipe(path) is None
     data = path.read_bytes()
-    assert not any(word in data for word in (b"impasto", b"eXIf", b"EXIF", b"Exif", b"tEXt", b"ICC"))
+    assert not any(word in data for word in (b"impasto", b"eXIf", b"EXIF", b"Exif", b"tEXt"))
     with Image.open(path) as picture:
         described = set(picture.getexif()) & {Base.ImageDescription, Base.Software, Base.DateTime, Base.Artist}
     assert not described

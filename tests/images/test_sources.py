@@ -157,7 +157,7 @@ def test_what_is_no_picture_is_told_what_it_is(kind):
 def test_an_error_names_the_parameter():
     for parameters in ((LARGE, "sample:wave"), ("sample:chelsea", LARGE)):
         name = "content" if parameters[0] is LARGE else "style"
-        with pytest.raises(UsageError, match=rf"^{name}: floats are from 0 .black. to 1"):
+        with pytest.raises(UsageError, match=rf"^`{name}`: floats are from 0 .black. to 1"):
             impasto.stylize(*parameters, size=32)
 
 
@@ -178,7 +178,7 @@ for source in (5, None, [1, 2], object):
     expected = "a picture is a path, bytes, an open file, an image of Pillow's, an array or a tensor, not "
     assert all(expected in line for line in told)
     assert told[0] == f"{expected}5"
-    assert told[1] == f"style: {expected}5"
+    assert told[1] == f"`style`: {expected}5"
 
 
 def test_too_many_pixels():

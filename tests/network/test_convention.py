@@ -56,7 +56,7 @@ def test_a_network_that_is_none_of_the_published_is_taken_at_its_word(caffes):
 
 def test_they_are_refused_with_the_name_they_should_have(tmp_path, caffes):
     save_file(caffes, tmp_path / "theirs.safetensors")
-    with pytest.raises(WeightsError, match=r"theirs\.safetensors: .* Caffe's do.* --network vgg19 or vgg16") as refused:
+    with pytest.raises(WeightsError, match=r"theirs\.safetensors: .* Caffe's do.* `network` vgg19 or vgg16") as refused:
         import_weights(tmp_path / "theirs.safetensors", "vgg16-torchvision")
     assert "\n" not in str(refused.value)
     with pytest.raises(WeightsError, match="Caffe's"):

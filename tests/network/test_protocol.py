@@ -111,7 +111,7 @@ def test_what_load_network_gave_can_be_given_again():
 def test_weights_are_not_for_a_network_of_ones_own():
     with pytest.raises(UsageError, match="a network that is named"):
         network_of(Settings(network=Skips(), weights="w.pth"))
-    with pytest.raises(UsageError, match=r"^network: a network's name is expected"):
+    with pytest.raises(UsageError, match=r"^`network`: a network's name is expected"):
         impasto.stylize(picture(1), picture(2), network=5)
 
 

@@ -196,7 +196,7 @@ def test_means_in_the_file_are_used(tmp_path, cache):
 
 def test_a_file_that_does_not_state_its_preprocessing_needs_to_be_told_whose_it_is(tmp_path):
     save_file(TENSORS, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"w\.safetensors: .*--network vgg19 .*--network vgg19-torchvision"):
+    with pytest.raises(WeightsError, match=r"w\.safetensors: .*`network` vgg19 .*`network` vgg19-torchvision"):
         load_network(weights=tmp_path / "w.safetensors")
     assert load_network("vgg19", weights=tmp_path / "w.safetensors").preprocessing == CAFFE
 
@@ -250,7 +250,9 @@ def test_what_is_built_in_is_neither_fetched_nor_replaced(tiny):
 
 @pytest.mark.parametrize("ask", [load_network, where, fetch, lambda name: import_weights(registry.Path("w"), name)])
 def test_an_unknown_network_is_refused_with_the_known_ones(ask):
-    with pytest.raises(UsageError, match=r"no network 'vgg20'; choose one of: lite, vgg19, vgg19-torchvision"):
+    with pytest.raises(
+        UsageError, match=r"`network`: there is no 'vgg20'; choose one of: lite, vgg19, vgg19-torchvision"
+    ):
         ask("vgg20")
 
 

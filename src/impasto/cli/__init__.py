@@ -4,19 +4,26 @@ Nothing here imports torch before a command needs it, so that ``--help`` and ``-
 """
 
 import ctypes
-import signal
+import errno
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from impasto.cli import console, figures, reconstruct, samples, stylize, weights
 from impasto.cli.options import Command
-from impasto.errors import ImpastoError, InputError
+from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.version import __version__
 
-INTERRUPTED = 130
+Misuse: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for arguments that make no sense."""
+
+CANNOT_SPEAK = 1
+"""Exit code where nobody hears what is said."""
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 app = typer.Typer(
@@ -32,8 +39,8 @@ app.command("stylize", cls=Command)(stylize.stylize)
 app.add_typer(reconstruct.app)
 app.command("texture", cls=Command)(reconstruct.texture)
 app.command("figures", cls=Command)(figures.figures)
-app.command("samples")(samples.samples)
-app.command("recipe")(samples.recipe)
+app.command("samples", cls=Command)(samples.samples)
+app.command("recipe", cls=Command)(samples.recipe)
 app.add_typer(weights.app)
 
 
@@ -63,33 +70,50 @@ def keep_freed_memory() -> None:
 def with_command(arguments: list[str]) -> list[str]:
     """``arguments``, and the command that is meant where they begin with a picture: stylize."""
     first = arguments[0] if arguments else ""
-    is_picture = first.startswith("sample:") or Path(first).suffix or Path(first).is_file()
-    return ["stylize", *arguments] if is_picture and not first.startswith("-") else arguments
+    if first.startswith("-") and first != "-":
+        return arguments
+    is_picture = first == "-" or first.startswith("sample:") or Path(first).suffix or Path(first).is_file()
+    return ["stylize", *arguments] if is_picture else arguments
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with the code that tells how it went."""
+def main(arguments: list[str]) -> int:
+    """Run the command line; the exit code that tells how it went."""
     keep_freed_memory()
-    # a supervisor's polite kill should keep the picture just as Ctrl-C does
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(_code_of(arguments))
+    with ExitStack() as stack:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed before we began
+                setattr(sys, name, stack.enter_context(Path(os.devnull).open("w")))
+        code = code_of(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # what is left unsaid stays so: Python would complain of it at its end
+                code = code or CANNOT_SPEAK
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return code
 
 
-def _code_of(arguments: list[str] | None) -> int:
+def code_of(arguments: list[str]) -> int:
+    """The same, without preparing the process."""
     try:
-        app(with_command(sys.argv[1:] if arguments is None else arguments))
+        return int(app(with_command(arguments), prog_name="impasto", standalone_mode=False) or 0)
     except ImpastoError as error:
-        console.complain(str(error))
-        return error.exit_code
+        message, code = str(error), error.exit_code
+    except Misuse as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+            return UsageError.exit_code
+        command = error.ctx.command_path if error.ctx else "impasto"
+        message, code = f"{error.format_message()} ({command} --help tells more)", UsageError.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        message, code = "interrupted", console.Interrupted.exit_code
     except OSError as error:
-        if error.filename is None:
-            raise
-        console.complain(f"'{error.filename}' cannot be used ({error.strerror}): choose another file or folder")
-        return InputError.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except SystemExit as end:  # typer's, which has said what is wrong with the arguments
-        code = int(end.code or 0)
-    if code == INTERRUPTED:
-        console.complain("interrupted")
-    return code
+        if error.errno == errno.EPIPE:
+            return CANNOT_SPEAK
+        message, code = f"what there is to say cannot be written ({error.strerror})", CANNOT_SPEAK
+        if error.filename is not None:
+            message = f"'{error.filename}' cannot be used ({error.strerror}): choose another file or folder"
+            code = InputError.exit_code
+    except SystemExit as end:
+        return int(end.code or 0)
+    return console.complain(message, code, as_json="--json" in arguments)

@@ -3,49 +3,88 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from impasto.cli.progress import Work
+from impasto.errors import ImpastoError
+from impasto.signals import INTERRUPTED
+
 if TYPE_CHECKING:
+    from impasto.settings import Settings
     from impasto.solver import Step
+
+
+class Interrupted(ImpastoError):  # noqa: N818
+    """Ctrl-C, or a signal that asks for the same."""
+
+    exit_code = INTERRUPTED
 
 
 @runtime_checkable
 class Reporter(Protocol):
     """Somebody to tell how a run goes."""
 
+    def begun(self, settings: "Settings", step: "Step") -> None:
+        """This is the first step of a run."""
+
     def step(self, step: "Step") -> None:
         """A step was taken."""
 
-    def saved(self, path: str, step: "Step") -> None:
-        """The picture of this step was written."""
+    def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
+        """The picture of this step was written, at this width and height."""
+
+    def sheet(self, path: str) -> None:
+        """A sheet of several pictures was written."""
+
+    def done(self) -> None:
+        """All went well."""
 
 
-def complain(message: str) -> None:
-    """Say on stderr what went wrong, in one paragraph."""
-    print(f"impasto: {message}", file=sys.stderr)
+def complain(message: str, code: int, *, as_json: bool = False) -> int:
+    """Say on stderr what went wrong, in one paragraph, and as JSON on stdout; the exit ``code`` is returned."""
+    with suppress(OSError):
+        print(f"impasto: {message}", file=sys.stderr)
+    if as_json:
+        with suppress(OSError):
+            print(json.dumps({"event": "error", "message": message, "code": code}), flush=True)
+    return code
 
 
 @contextmanager
-def reporter(steps: int | None, *, as_json: bool, quiet: bool) -> Iterator[Reporter]:
-    """The one that fits: JSON lines on stdout, silence, or words and a progress bar on stderr. ``steps``, if known."""
+def reporter(*, as_json: bool, quiet: bool) -> Iterator[Reporter]:
+    """The one that fits: JSON lines on stdout, silence, or words and a progress bar on stderr."""
     if as_json:
         yield JsonLines()
     elif quiet:
         yield Silence()
     else:
-        with bar() as progress:
-            yield Bar(progress, steps)
+        words = Bar(bar())
+        try:
+            yield words
+        finally:
+            words.stop()
 
 
 class JsonLines:
     """One JSON object a line on stdout."""
 
+    def begun(self, settings: "Settings", step: "Step") -> None:
+        recipe = step.recipe or {}
+        of_recipe = {name: recipe.get(name) for name in ("size", "machine")}
+        self._print(event="start", total=step.total, seed=settings.seed, **of_recipe)
+
     def step(self, step: "Step") -> None:
         self._print(event="step", **_numbers(step))
 
-    def saved(self, path: str, step: "Step") -> None:
-        self._print(event="saved", path=path, **_numbers(step))
+    def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
+        self._print(event="saved", path=path, size=size, **_numbers(step))
+
+    def sheet(self, path: str) -> None:
+        self._print(event="sheet", path=path)
+
+    def done(self) -> None:
+        self._print(event="done")
 
     @staticmethod
     def _print(**fields: Any) -> None:
@@ -56,37 +95,102 @@ class JsonLines:
 class Silence:
     """Says nothing."""
 
+    def begun(self, settings: "Settings", step: "Step") -> None:
+        pass
+
     def step(self, step: "Step") -> None:
         pass
 
-    def saved(self, path: str, step: "Step") -> None:
+    def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
+        pass
+
+    def sheet(self, path: str) -> None:
+        pass
+
+    def done(self) -> None:
         pass
 
 
 class Bar:
-    """A progress bar with the losses and the time left."""
+    """What will be done, and a bar in percent of the work, with the time left."""
 
-    def __init__(self, progress: Any, steps: int | None) -> None:
+    def __init__(self, progress: Any) -> None:
         self.progress = progress
-        self.task = progress.add_task("painting", total=steps)
+        self.task: Any = None
+        self.work: Work | None = None
+
+    def begun(self, settings: "Settings", step: "Step") -> None:
+        recipe = step.recipe or {}
+        width, height = recipe.get("size", step.size)
+        self.work = Work(settings, (width, height))
+        self.progress.console.print(plan(settings, (width, height), recipe.get("machine")))
+        self.progress.start()
+        if self.task is not None:  # of the try before
+            self.progress.remove_task(self.task)
+        self.task = self.progress.add_task("", total=100 if self.work.known else None)
 
     def step(self, step: "Step") -> None:
-        losses = "  ".join(f"{name} {value:.3g}" for name, value in step.terms.items())
-        self.progress.update(self.task, completed=step.index, description=losses)
+        told = f"{step.size[0]} px" + ("" if step.total is None else f", step {step.index} of {step.total}")
+        if self.work is None or not self.work.known:
+            self.progress.update(self.task, description=f"{told}, step {step.index}, loss {step.loss:.3g}")
+            return
+        part, left = self.work.done(step)
+        told += f", {duration(left)} left" if step.index >= 3 else ""
+        self.progress.update(self.task, completed=100 * part, description=told)
 
-    def saved(self, path: str, step: "Step") -> None:
-        height, width = step.image.shape[2:]
-        told = f"{width} x {height} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
+    def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
+        told = f"{size[0]} x {size[1]} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
         self.progress.console.print(f"{path}  ({told})")
 
+    def sheet(self, path: str) -> None:
+        self.progress.console.print(f"{path}  (all of them)")
 
-def bar(*, of_bytes: bool = False, quiet: bool = False) -> Any:
-    """rich's progress bar as all commands show it, on stderr: of steps, or of a download; quiet, it is not seen."""
+    def done(self) -> None:
+        if self.task is not None:
+            self.progress.update(self.task, total=100, completed=100, description="done")
+
+    def stop(self) -> None:
+        """Leave the bar as it is, if it was seen."""
+        if self.task is not None:
+            self.progress.stop()
+
+
+def plan(settings: "Settings", size: tuple[int, int], machine: Any) -> str:
+    """What will be done, in words."""
+    at = [(round(size[0] * factor), settings.steps_at(factor)) for factor in settings.factors]
+    if settings.steps == "auto":
+        steps = f"steps at {', '.join(str(width) for width, _ in at)} px across, each until more would not show"
+    else:
+        steps = ", then ".join(f"{steps} steps at {width} px" for width, steps in at)
+    where = "" if not machine else f" ({machine['device']}, {machine['precision'][0]})"
+    return f"{size[0]} x {size[1]} px: {steps}{where}"
+
+
+def duration(seconds: float) -> str:
+    """As people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def bar(*, of_bytes: bool = False, of_pictures: bool = False, quiet: bool = False) -> Any:
+    """rich's progress bar as all commands show it, on stderr: in percent, or of a download, or of pictures and steps;
+    quiet, it is not seen."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    count = DownloadColumn() if of_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    columns: list[Any] = [BarColumn(), TaskProgressColumn(), TextColumn("{task.description}")]
+    if of_bytes or of_pictures:
+        count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+        columns = [TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn()]
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     return Progress(*columns, console=console, disable=quiet)
 

@@ -1,5 +1,6 @@
 """The options of the commands that paint. Their defaults live in ``Settings``; the help says what they are."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from impasto.errors import UsageError
+from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.settings import Settings
@@ -19,17 +20,65 @@ Course = Iterator["Step"]
 PICTURE, LOSS, NETWORK, RUN, OUTPUT = "Picture", "Loss", "Network", "Run", "Output"
 
 
+USUAL = {
+    *(
+        "--out",
+        "--size",
+        "--painting-size",
+        "--strength",
+        "--keep-lines",
+        "--preset",
+        "--layer",
+        "--layers",
+        "--content",
+    ),
+    *("--style", "--seed", "--tries", "--quality", "--network", "--device", "--save-every", "--quiet", "--help-all"),
+}
+"""What ``--help`` shows; ``--help-all`` shows the rest as well."""
+
+
 class Command(TyperCommand):
-    """A command whose help lists what may be named: ``{solvers}`` in a text stands for what that registry has."""
+    """A command that paints.
+
+    Its help lists what may be named: ``{solvers}`` in a text stands for what that registry has. What the library says
+    of a parameter is told with the flag of that name.
+    """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         parameters: list[Any] = [parameter for parameter in self.params if getattr(parameter, "help", None)]
         texts, listed = [parameter.help for parameter in parameters], names()
         for parameter in parameters:
             parameter.help = parameter.help.format_map(listed)
+            rare = parameter.opts[0].startswith("-") and parameter.opts[0] not in USUAL
+            parameter.hidden = rare and self.has_rare and not ctx.meta.get(ALL)
         super().format_help(ctx, formatter)
         for parameter, text in zip(parameters, texts, strict=True):
-            parameter.help = text
+            parameter.help, parameter.hidden = text, False
+
+    @property
+    def has_rare(self) -> bool:
+        """Whether there is a --help-all."""
+        return any(parameter.name == "help_all" for parameter in self.params)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ImpastoError as error:
+            flags = {str(parameter.name): parameter.opts[0] for parameter in self.params}
+            raise type(error)(re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[1]), str(error))) from error
+
+
+ALL = "impasto.every_option"
+"""In a context's ``meta``, where the help shows every option."""
+
+
+def show_all(ctx: Any, wanted: bool) -> bool:
+    """Print the help with every option."""
+    if wanted:
+        ctx.meta[ALL] = True
+        print(ctx.get_help())
+        raise typer.Exit
+    return wanted
 
 
 def names() -> dict[str, str]:
@@ -82,7 +131,8 @@ def out_option(default: str) -> Any:
         "--out",
         "-o",
         panel=OUTPUT,
-        text="Where the picture goes: .png, .jpg, .webp or .tif. Replaced if it is there, unless it is an input.",
+        text="Where the picture goes: .png, .jpg, .webp or .tif; - is stdout. Replaced if it is there, unless it is an "
+        "input.",
         default=f"{default}.png here, never replacing a file",
     )
 
@@ -175,12 +225,26 @@ TvWeight = Annotated[
         "--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", **NUMBER, default="0"
     ),
 ]
-Seed = Annotated[int | None, option("--seed", panel=RUN, text="Of the noise.", default="0")]
+Seed = Annotated[
+    int | None,
+    option("--seed", panel=RUN, text="Another number, another picture of the same kind.", default="0"),
+]
+Tries = Annotated[
+    int,
+    option(
+        "--tries",
+        panel=RUN,
+        text="So many pictures with as many seeds, OUT-1.png and so on, and OUT-sheet.png with all of them.",
+        default="1",
+        min=1,
+        max=100,
+    ),
+]
 Steps = Annotated[str | None, steps_option("70")]
 PaperSteps = Annotated[str | None, steps_option("150")]
 Quality = Annotated[
     str | None,
-    option("--quality", panel=RUN, text="Instead of --steps: auto for a draft, normal or fine.", default="normal"),
+    option("--quality", panel=RUN, text="Instead of --steps: until more would not show in a draft, normal or fine."),
 ]
 Scales = Annotated[
     int | None,
@@ -215,10 +279,28 @@ SaveEvery = Annotated[
         min=0,
     ),
 ]
+Dpi = Annotated[
+    float | None,
+    option("--dpi", panel=OUTPUT, text="Resolution that is told to printers.", **NUMBER, default="the photograph's"),
+]
+Bits = Annotated[
+    int, option("--bits", panel=OUTPUT, text="For each colour: 8, or 16 in a .tif.", default="8", min=8, max=16)
+]
+KeepLocation = Annotated[
+    bool,
+    option(
+        "--keep-location",
+        panel=OUTPUT,
+        text="Tell where the photograph was taken, too: its date, camera and copyright are always told.",
+    ),
+]
 NoRecipe = Annotated[
     bool, option("--no-recipe", panel=OUTPUT, text="Leave settings, versions and inputs out of the file.")
 ]
 AsJson = Annotated[bool, option("--json", panel=OUTPUT, text="JSON lines on stdout.")]
+HelpAll = Annotated[
+    bool, typer.Option("--help-all", is_eager=True, callback=show_all, help="Show every option and exit.")
+]
 Quiet = Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing unless something fails.")]
 
 

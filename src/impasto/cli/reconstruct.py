@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from impasto.cli import options as o
 from impasto.cli.options import PICTURE, option
 from impasto.cli.run import run
 from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.images.files import Source
+    from impasto.settings import Settings
 
 app = typer.Typer(
     name="reconstruct",
@@ -20,8 +24,8 @@ app = typer.Typer(
 
 @app.command("content", cls=o.Command)
 def content(
-    photograph: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    layer: Annotated[str | None, o.content_layers_option("--layer", "conv4_2=1")] = None,
+    photograph: Annotated[str, typer.Argument(help="A file, sample:NAME, or - for stdin.")],
+    content_layers: Annotated[str | None, o.content_layers_option("--layer", "conv4_2=1")] = None,
     out: Annotated[Path | None, o.out_option("PHOTOGRAPH-LAYER")] = None,
     size: o.Size = None,
     tv_weight: o.TvWeight = None,
@@ -38,20 +42,28 @@ def content(
     threads: o.Threads = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    dpi: o.Dpi = None,
+    bits: o.Bits = 8,
+    keep_location: o.KeepLocation = False,
     no_recipe: o.NoRecipe = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
+    help_all: o.HelpAll = False,
 ) -> None:
     """Find PHOTOGRAPH again from the features of a layer alone: the paper's content reconstructions."""
     options = dict(locals())
     settings = o.settings_of(
-        options, preset="paper", init=init or "noise", scales=1, content_layers=o.layers("--layer", layer, share=False)
+        options,
+        preset="paper",
+        init=init or "noise",
+        scales=1,
+        content_layers=o.layers("--layer", content_layers, share=False),
     )
 
-    def begin() -> o.Course:
+    def begin(settings: "Settings", content: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_content(photograph, settings)
+        return facade.reconstruct_content(content, settings)
 
     name = "-".join(settings.content_layers)
     run(settings, {"content": photograph}, begin, options, name=name)
@@ -59,8 +71,8 @@ def content(
 
 @app.command("style", cls=o.Command)
 def style(
-    painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
+    painting: Annotated[str, typer.Argument(help="A file, sample:NAME, or - for stdin.")],
+    style_layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
     size: o.Size = None,
     style_loss: o.PaperStyleLoss = None,
@@ -78,9 +90,13 @@ def style(
     threads: o.Threads = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    dpi: o.Dpi = None,
+    bits: o.Bits = 8,
+    keep_location: o.KeepLocation = False,
     no_recipe: o.NoRecipe = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
+    help_all: o.HelpAll = False,
 ) -> None:
     """Find a picture whose Gram matrices are those of PAINTING: the paper's style reconstructions."""
     options = dict(locals())
@@ -89,23 +105,23 @@ def style(
         preset="paper",
         init=init or "noise",
         scales=1,
-        style_layers=o.layers("--layers", layers, share=True),
+        style_layers=o.layers("--layers", style_layers, share=True),
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin() -> o.Course:
+    def begin(settings: "Settings", style: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_style(painting, settings)
+        return facade.reconstruct_style(style, settings)
 
     name = "-".join(["style", list(settings.style_layers)[-1]])
     run(settings, {"style": painting}, begin, options, name=name)
 
 
 def texture(
-    painting: Annotated[str, typer.Argument(help="A file, or sample:NAME.")],
-    size: Annotated[str, option("--size", panel=PICTURE, text="WIDTHxHEIGHT of the texture in px.")],
-    painting_size: Annotated[
+    painting: Annotated[str, typer.Argument(help="A file, sample:NAME, or - for stdin.")],
+    canvas: Annotated[str, option("--size", panel=PICTURE, text="WIDTHxHEIGHT of the texture in px.")],
+    size: Annotated[
         int | None,
         option(
             "--painting-size",
@@ -114,7 +130,7 @@ def texture(
             default="512",
         ),
     ] = None,
-    layers: Annotated[str | None, o.style_layers_option("--layers", o.FALLING)] = None,
+    style_layers: Annotated[str | None, o.style_layers_option("--layers", o.FALLING)] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
     style_loss: o.StyleLoss = None,
     preset: o.Preset = None,
@@ -123,6 +139,7 @@ def texture(
     keep_grey: o.KeepGrey = None,
     init: Annotated[str | None, o.init_option("starts_of_style", "faint")] = None,
     seed: o.Seed = None,
+    tries: o.Tries = 1,
     steps: o.Steps = None,
     quality: o.Quality = None,
     coarse_steps: o.CoarseSteps = None,
@@ -137,25 +154,28 @@ def texture(
     threads: o.Threads = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    dpi: o.Dpi = None,
+    bits: o.Bits = 8,
+    keep_location: o.KeepLocation = False,
     no_recipe: o.NoRecipe = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
+    help_all: o.HelpAll = False,
 ) -> None:
     """Make new texture in the manner of PAINTING, at any size."""
     options = dict(locals())
-    width, height = sides(size)
+    width, height = sides(canvas)
     settings = o.settings_of(
         options,
-        size=painting_size,
         init=init or "faint",
-        style_layers=o.layers("--layers", layers, share=True),
+        style_layers=o.layers("--layers", style_layers, share=True),
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin() -> o.Course:
+    def begin(settings: "Settings", style: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.texture(painting, width, height, settings)
+        return facade.texture(style, width, height, settings)
 
     name = f"{width}x{height}"
     run(settings, {"style": painting}, begin, options, name=name)

@@ -1,28 +1,37 @@
 """What the commands that paint have in common: check everything, paint visibly, keep the picture."""
 
+import math
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.console import Reporter, reporter
+from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.weights import fetch_visibly
+from impasto.errors import UsageError
+from impasto.signals import listening
 
 if TYPE_CHECKING:
+    from impasto.images.picture import Picture
     from impasto.settings import Settings
     from impasto.solver import Step
+
+PIPE = Path("-")
+"""stdin or stdout instead of a file."""
 
 
 def run(
     settings: "Settings",
     pictures: dict[str, str],
-    begin: "Callable[[], Iterator[Step]]",
+    begin: "Callable[..., Iterator[Step]]",
     options: dict[str, Any],
     *,
     name: str = "",
 ) -> None:
-    """Paint what ``begin`` starts, from ``pictures`` (files by what they are for), as the options say.
+    """Paint what ``begin`` starts with these settings and pictures, files by what they are for, as the options say.
 
     Whatever can be refused is refused before torch is imported, which takes seconds. A picture whose file is not named
     is named after ``pictures`` and ``name``.
@@ -30,23 +39,66 @@ def run(
     from impasto.images.decoding import check_output, decode
     from impasto.recipe import files_read
 
-    files = files_read(settings, **pictures)
-    names = [Path(file.removeprefix("sample:")).stem for file in pictures.values()]
-    out = options["out"] or free_name("-".join([*names, *filter(None, [name])]))
+    tries = options.get("tries", 1)
+    names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
+    out = options["out"] or free_name("-".join([*names, *filter(None, [name])]), tries)
+    check_pipes(list(pictures.values()), out, options)
+    outs, sheet = outputs(out, tries)
     between = saved_between(settings.steps_in_all, options["save_every"])
-    for path in (out, *(numbered(out, index) for index in between)):
-        check_output(path, files.values())
-    for file in files.values():
+    files = [file for file in files_read(settings, **pictures).values() if file != str(PIPE)]
+    if out != PIPE:
+        on_the_way = [numbered(path, index) for path in outs for index in between]
+        for path in (*outs, *on_the_way, *filter(None, [sheet])):
+            check_output(path, files, bits=options["bits"])
+    sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
+    for file in files_read(settings, **sources).values():
         decode(file, size=settings.size, max_pixels=settings.max_pixels)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch
 
         torch.set_num_threads(options["threads"])
-    steps = begin()
-    total = None if settings.steps == "auto" else settings.steps_in_all
-    with reporter(total, as_json=options["as_json"], quiet=options["quiet"]) as report:
-        follow(steps, Saver(out, report, with_recipe=not options["no_recipe"]), between)
+    with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
+        painted = []
+        for n, path in enumerate(outs):
+            of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
+            save = Saver(path, report, options)
+            painted.append(follow(begin(of_try, **sources), of_try, save, between))
+        if sheet is not None:
+            contact_sheet([picture for picture in painted if picture], sheet)
+            report.sheet(str(sheet))
+        report.done()
+
+
+def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
+    """Where the picture goes; or the pictures, and a sheet of them."""
+    if tries == 1:
+        return [out], None
+    return [out.with_stem(f"{out.stem}-{n}") for n in range(1, tries + 1)], out.with_stem(f"{out.stem}-sheet")
+
+
+def check_pipes(pictures: list[str], out: Path, options: dict[str, Any]) -> None:
+    """Raise UsageError where stdin or stdout should do two things at once."""
+    if pictures.count(str(PIPE)) > 1:
+        raise UsageError("'-' is stdin, which can be one of the pictures only: name a file for the other")
+    if out != PIPE:
+        return
+    for parameter in ("as_json", "save_every"):
+        if options[parameter]:
+            raise UsageError(f"`{parameter}` does not go with '-o -', which writes the picture to stdout: name a file")
+    if options.get("tries", 1) > 1:
+        raise UsageError("`tries` are several pictures, and '-o -' writes one to stdout: name a file")
+    if sys.stdout.isatty():
+        raise UsageError("'-o -' writes a PNG to stdout, and that is a terminal: redirect it, or name a file")
+
+
+def piped() -> bytes:
+    """The picture that comes in by stdin."""
+    from impasto.images.decoding import NamedBytes
+
+    found = NamedBytes(sys.stdin.buffer.read())
+    found.name = "stdin"
+    return found
 
 
 def fetch_if_missing(settings: "Settings", *, silent: bool) -> None:
@@ -63,28 +115,82 @@ class Saver:
 
     out: Path
     report: Reporter
-    with_recipe: bool = True
+    options: dict[str, Any]
 
-    def __call__(self, step: "Step", path: Path | None = None) -> None:
+    def __call__(self, step: "Step", path: Path | None = None, *, whole: bool = True) -> "Picture":
+        """Write the picture of ``step``; where it is the ``whole``, as large as was asked for."""
         from impasto.images.files import write
 
-        picture = step.picture
-        write(picture, path or self.out, recipe=picture.recipe if self.with_recipe else None)
-        self.report.saved(str(path or self.out), step)
+        path, picture = path or self.out, whole_size(step) if whole else step.picture
+        to: Any = sys.stdout.buffer if path == PIPE else path
+        recipe = None if self.options["no_recipe"] else picture.recipe
+        kind = {"format": "PNG" if path == PIPE else None, "bits": self.options["bits"], "dpi": self.options["dpi"]}
+        write(picture, to, recipe=recipe, origin=picture.origin, location=self.options["keep_location"], **kind)
+        self.report.saved(str(path), step, (picture.shape[3], picture.shape[2]))
+        return picture
 
 
-def follow(steps: "Iterator[Step]", save: Saver, between: range) -> None:
-    """Go through the steps; whatever ends them, the best picture so far is written."""
+def whole_size(step: "Step") -> "Picture":
+    """The picture of a step, enlarged where the run was not to end at that size."""
+    from dataclasses import replace
+
+    from impasto.images.resizing import resized
+
+    picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
+    if (width, height) == step.size:
+        return picture
+    return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
+
+
+def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range) -> "Picture | None":
+    """Go through the steps; whatever ends them, the best picture so far is written. Raises Interrupted, saying what was
+    kept, after Ctrl-C and the like."""
     best: Step | None = None
     try:
-        for step in steps:
-            best = step if best is None or step.merit >= best.merit else best
-            save.report.step(step)
-            if step.index in between:
-                save(step, numbered(save.out, step.index))
-    finally:
+        with listening():
+            for step in steps:
+                first, best = best is None, step if best is None or step.merit >= best.merit else best
+                if first:
+                    save.report.begun(settings, step)
+                save.report.step(step)
+                if step.index in between:
+                    save(step, numbered(save.out, step.index), whole=False)
+    except BaseException as error:
         if best is not None:
-            save(best)
+            with listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
+                save(best)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"interrupted: {kept(best, save.out)}") from None
+        raise
+    return None if best is None else save(best)
+
+
+def kept(best: "Step | None", out: Path) -> str:
+    """What is left of a run that was interrupted."""
+    if best is None:
+        return "there was no picture yet, and nothing is kept"
+    of_all = "" if best.total is None else f" of {best.total}"
+    size = (best.recipe or {}).get("size", best.size)
+    enlarged = "" if tuple(size) == best.size else f", painted at {best.size[0]} x {best.size[1]} px and enlarged"
+    return f"the picture of step {best.index}{of_all} is kept in '{out}'{enlarged}"
+
+
+def contact_sheet(pictures: "list[Picture]", out: Path, side: int = 512, gap: int = 8) -> None:
+    """All of them side by side, each within ``side`` px."""
+    from PIL import Image
+
+    from impasto.images.files import read, write
+
+    small = [picture.pil() for picture in pictures]
+    for image in small:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    width, height = (max(sizes) + gap for sizes in zip(*(image.size for image in small), strict=True))
+    columns = math.ceil(len(small) ** 0.5)
+    rows = math.ceil(len(small) / columns)
+    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "white")
+    for n, image in enumerate(small):
+        sheet.paste(image, (gap + n % columns * width, gap + n // columns * height))
+    write(read(sheet), out)
 
 
 def numbered(out: Path, index: int) -> Path:
@@ -97,7 +203,7 @@ def saved_between(steps: int, save_every: int) -> range:
     return range(save_every, steps + 1, save_every) if save_every else range(0)
 
 
-def free_name(stem: str) -> Path:
-    """STEM.png in the current folder, numbered where that is taken."""
+def free_name(stem: str, tries: int = 1) -> Path:
+    """STEM.png in the current folder, numbered where that is taken, or one of what so many tries make of it."""
     names = (Path(f"{stem}{number}.png") for number in chain([""], (f"-{n}" for n in count(2))))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not any(path.exists() for path in outputs(name, tries)[0]))

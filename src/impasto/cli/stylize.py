@@ -1,7 +1,7 @@
 """``impasto stylize``: a photograph and a painting in, a picture out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,10 +9,14 @@ from impasto.cli import options as o
 from impasto.cli.options import LOSS, NUMBER, option
 from impasto.cli.run import run
 
+if TYPE_CHECKING:
+    from impasto.images.files import Source
+    from impasto.settings import Settings
+
 
 def stylize(
-    content: Annotated[str, typer.Argument(help="The photograph: a file, or sample:NAME.")],
-    style: Annotated[str, typer.Argument(help="The painting: a file, or sample:NAME.")],
+    content: Annotated[str, typer.Argument(help="The photograph: a file, sample:NAME, or - for stdin.")],
+    style: Annotated[str, typer.Argument(help="The painting: a file, sample:NAME, or - for stdin.")],
     out: Annotated[Path | None, o.out_option("CONTENT-STYLE")] = None,
     size: o.Size = None,
     strength: Annotated[
@@ -37,6 +41,7 @@ def stylize(
     keep_lines: o.KeepLines = None,
     init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
+    tries: o.Tries = 1,
     steps: o.Steps = None,
     quality: o.Quality = None,
     coarse_steps: o.CoarseSteps = None,
@@ -51,9 +56,13 @@ def stylize(
     threads: o.Threads = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    dpi: o.Dpi = None,
+    bits: o.Bits = 8,
+    keep_location: o.KeepLocation = False,
     no_recipe: o.NoRecipe = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
+    help_all: o.HelpAll = False,
 ) -> None:
     """Paint the photograph CONTENT in the manner of the painting STYLE.
 
@@ -67,7 +76,7 @@ def stylize(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin() -> o.Course:
+    def begin(settings: "Settings", content: "Source", style: "Source") -> o.Course:
         from impasto import facade
 
         return facade.stylize(content, style, settings)

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli.console import bar
+from impasto.cli.options import Command
+from impasto.signals import listening
 
 app = typer.Typer(name="weights", help="List, fetch, verify and import network weights.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on stdout.")] = False) -> None:
     """List the networks, and where their weights are."""
     from impasto.network.registry import NETWORKS, where
@@ -25,7 +27,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="A JSON list on s
         print(f"{'':<18} {row['path'] or 'not fetched yet: impasto weights fetch ' + str(row['name'])}")
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(name: Annotated[str, typer.Argument(help="The network, as in impasto weights list.")]) -> None:
     """Download a network's weights into the cache, unless they are there and sound."""
     from impasto.errors import WeightsError
@@ -47,11 +49,11 @@ def fetch_visibly(name: str) -> Path:
     """Fetch a network's weights behind a progress bar."""
     from impasto.network.registry import fetch
 
-    with bar(of_bytes=True) as progress:
+    with listening(), bar(of_bytes=True) as progress:
         return fetch(name, Download(progress, name))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="Networks or weights files; all that are there if none is named.")
@@ -71,7 +73,7 @@ def verify(
         print(f"{path}: sound, {len(loaded.layers)} convolutions to {loaded.layers[-1]}, digest {loaded.digest[:16]}")
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_(
     file: Annotated[Path, typer.Argument(help="A .safetensors or .pth with the network's convolutions.")],
     network: Annotated[str, typer.Option("--network", help="Whose weights these are.")] = "vgg19",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt
 from PIL import Image
 from torch import Tensor
 
@@ -56,9 +56,11 @@ def scaled_to_one(pixels: Any, found: str) -> Any:
     return values.clip(0, 1)
 
 
-def levels(image: Float[Tensor, "1 3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """``image`` as an array ``(H, W, 3)`` from 0 to 255, clamped and rounded."""
-    pixels = image.detach()[0].clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+def levels(image: Float[Tensor, "1 3 h w"], bits: int = 8) -> UInt[np.ndarray, "h w 3"]:
+    """``image`` as an array ``(H, W, 3)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded."""
+    pixels = (
+        image.detach()[0].clamp(0, 1).mul(2**bits - 1).round().to("cpu", torch.uint16 if bits == 16 else torch.uint8)
+    )
     return pixels.permute(1, 2, 0).contiguous().numpy()
 
 
@@ -71,7 +73,10 @@ def fitted(
     width, height = fit(own, size, enlarge)
     for w, h in (own, (width, height)):
         if h * w > max_pixels:
-            raise LimitError(f"an image is too large at {w} x {h} px: more than {max_pixels:,} pixels")
+            raise LimitError(
+                f"an image is too large at {w} x {h} px: more than {max_pixels:,} pixels; "
+                "shrink it, or raise `max_pixels`"
+            )
         if min(h, w) < MIN_SIDE:
             raise InputError(f"an image is too narrow at {w} x {h} px: {MIN_SIDE} px is the least for a side")
     return image if own == (width, height) else resampled(image, height, width)

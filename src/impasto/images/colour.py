@@ -6,6 +6,7 @@ clipped to it.
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,13 @@ from jaxtyping import Num, UInt8
 from PIL import Image, ImageCms, TiffImagePlugin
 from PIL.ExifTags import Base
 
+from impasto.images.metadata import INCHES, OF_PHOTOGRAPHS
+
 FULL_SCALE = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "I": 65535, "F": 1}
 """White in each of Pillow's deep grey modes. Pillow keeps 16-bit PGM in "I", so that is where "I" ends, too."""
+
+DATE = slice(24, 36)
+"""Where an ICC profile has the time it was made."""
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 PLANES_APART = 2
@@ -56,8 +62,16 @@ def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
+@cache
+def srgb_profile() -> bytes:
+    """sRGB as an ICC profile. LittleCMS writes the time into it, which is taken out: equal pictures are equal files."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[DATE] = bytes(DATE.stop - DATE.start)
+    return bytes(profile)
+
+
 def _through_profile(picture: Image.Image, icc: bytes | None) -> Image.Image:
-    if icc is None and picture.mode != "LAB":
+    if icc in (None, srgb_profile()) and picture.mode != "LAB":
         return _in_mode(picture, "RGB")
     try:
         if picture.mode == "LAB":
@@ -68,7 +82,7 @@ def _through_profile(picture: Image.Image, icc: bytes | None) -> Image.Image:
             picture = _in_mode(picture, "RGB")
         transform = ImageCms.ImageCmsTransform(
             source,
-            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())),
             picture.mode,
             "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
@@ -117,7 +131,12 @@ def deep_tiff(file: io.BufferedReader | io.BytesIO, admit: Callable[[tuple[int, 
         pixels[..., 0] = 255 - pixels[..., 0]
     picture = Image.frombytes(mode, size, pixels.tobytes())
     picture.info["icc_profile"] = page.tags.valueof(Base.InterColorProfile)
-    picture.getexif()[Base.Orientation] = page.tags.valueof(Base.Orientation, 1)
+    tags = {tag: page.tags.valueof(tag) for tag in (*OF_PHOTOGRAPHS, Base.Orientation)}
+    picture.getexif().update({int(tag): value for tag, value in tags.items() if value is not None})
+    unit = page.tags.valueof(Base.ResolutionUnit)
+    x, y = (page.tags.valueof(tag, (1, 1)) for tag in (Base.XResolution, Base.YResolution))
+    if unit == INCHES and x[1] and y[1]:
+        picture.info["dpi"] = x[0] / x[1], y[0] / y[1]
     return picture
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import logging
 import os
 import stat
@@ -16,10 +15,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
-from PIL.ExifTags import IFD, Base
+from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
+from impasto.images.metadata import Origin, exif, origin_of, recipe_in
 
 
 @runtime_checkable
@@ -69,14 +69,10 @@ WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
     ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
-    ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ".tif": ("TIFF", {"compression": "zlib", "predictor": True}),
+    ".tiff": ("TIFF", {"compression": "zlib", "predictor": True}),
 }
-"""What is written: Pillow's format and options for each suffix."""
-
-SOFTWARE = "impasto"
-ASCII = b"ASCII\0\0\0"
-"""How EXIF's UserComment says what it is written in."""
+"""What is written: the format for each suffix, and options of what writes it: tifffile for TIFF, Pillow otherwise."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -118,16 +114,16 @@ def decode(
         return np.asarray(_upright(picture, name, size, enlarge, max_pixels, draft=True))
 
 
-def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = (), *, bits: int = 8) -> None:
     """Find out before a long run whether ``write`` can save to ``path`` without touching any of ``inputs``.
 
-    Raises UsageError for a suffix that is not written, a folder, or one of the inputs (under any name: links count);
-    InputError for a folder that does not exist or may not be written to.
+    Raises UsageError for a suffix that is not written, or not with so many ``bits``, a folder, or one of the inputs
+    (under any name: links count); InputError for a folder that does not exist or may not be written to.
     """
     path = Path(path)
     if path.is_dir():
         raise UsageError(f"'{path}' is a folder: name a file in it")
-    writer_of(path)
+    writer_of(path, bits=bits)
     for source in map(locate, inputs):
         if path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"'{path}' is the same file as the input '{source}': name another, inputs stay unchanged")
@@ -141,16 +137,15 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
 def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        picture = _identify(file, name, max_pixels)
-        tags, more = _exif(picture), _exif(picture, IFD.Exif)
-    if tags.get(Base.Software) != SOFTWARE:
-        return None
-    try:
-        written = more.get(Base.UserComment) or tags.get(Base.UserComment, b"")  # in TIFF beside the other tags
-        recipe = json.loads(written.removeprefix(ASCII) or tags.get(Base.ImageDescription, ""))  # there until 0.1
-    except (AttributeError, TypeError, ValueError, RecursionError):
-        return None
-    return recipe if isinstance(recipe, dict) else None
+        return recipe_in(_identify(file, name, max_pixels))
+
+
+def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Origin:
+    """What a photograph says of itself. Raises what ``read`` raises."""
+    if isinstance(source, Image.Image):
+        return origin_of(source)
+    with _opened(source) as (file, name), _decoding(name, max_pixels):
+        return origin_of(_identify(file, name, max_pixels))
 
 
 def digest(source: File) -> str:
@@ -265,7 +260,7 @@ def _upright(
     if srgb.size != target:
         srgb = srgb.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
-    transpose = UPRIGHT.get(_exif(picture).get(Base.Orientation, 1))
+    transpose = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))
     return srgb if transpose is None else srgb.transpose(transpose)
 
 
@@ -313,7 +308,7 @@ def _admit(size: tuple[int, int], path: str, max_pixels: int) -> None:
 
 
 def _too_large(path: str, max_pixels: int, at: str = "") -> LimitError:
-    return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise --max-pixels")
+    return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise `max_pixels`")
 
 
 def fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[int, int]:
@@ -324,22 +319,14 @@ def fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[in
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def _exif(picture: Image.Image, folder: IFD | None = None) -> dict[int, Any]:
-    """EXIF tags by their number, or those in a folder of theirs: none where they are broken, which is no reason to
-    refuse good pixels."""
-    try:
-        tags = picture.getexif()
-        return dict(tags if folder is None else tags.get_ifd(folder))
-    except Exception:
-        return {}
-
-
-def writer_of(path: Path, format: str | None = None) -> tuple[str, dict[str, Any]]:
-    """Pillow's format and options for a path, or for a ``format`` by its name. Raises UsageError for one that is not
-    written."""
+def writer_of(path: Path, format: str | None = None, bits: int = 8) -> tuple[str, dict[str, Any]]:
+    """Format and options, an entry of ``WRITERS``, for a path, or for a ``format`` by its name. Raises UsageError for
+    what is not written, or not with so many ``bits``."""
     writer = WRITERS.get(path.suffix.lower() if format is None else f".{format.lower()}")
     if writer is None and format is not None:
-        raise UsageError(f"format: one of {', '.join(suffix[1:] for suffix in WRITERS)} is expected, not '{format}'")
+        raise UsageError(f"`format`: one of {', '.join(suffix[1:] for suffix in WRITERS)} is expected, not '{format}'")
     if writer is None:
         raise UsageError(f"'{path}' does not say what kind of picture to save: end it with {', '.join(WRITERS)}")
+    if bits not in (8, 16) or (bits == 16 and writer[0] != "TIFF"):
+        raise UsageError(f"`bits`: a picture has 8 for each colour, or 16 as TIFF, not {bits} in '{path}'")
     return writer

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.images.arrays import levels
+from impasto.images.metadata import Origin
 
 
 @runtime_checkable
@@ -28,12 +29,13 @@ class Picture:
     """A picture that was painted, and how.
 
     ``tensor`` is ``(1, 3, H, W)``, float32 in [0, 1], on the CPU. ``recipe`` is what it takes to paint it again, and
-    goes into the file that ``save`` writes. torch's functions and the tensor's own methods and attributes work on a
-    picture as on its tensor, ``numpy`` excepted.
+    ``origin`` what the photograph says of itself; both go into the file that ``save`` writes. torch's functions and the
+    tensor's own methods and attributes work on a picture as on its tensor, ``numpy`` excepted.
     """
 
     tensor: Float[Tensor, "1 3 h w"]
     recipe: Mapping[str, Any] | None = None
+    origin: Origin | None = None
 
     def pil(self) -> Image.Image:
         """An image of Pillow's, mode "RGB"."""
@@ -44,16 +46,24 @@ class Picture:
         return levels(self.tensor)
 
     def save(
-        self, to: str | PathLike[str] | Writable, *, format: str | None = None, dpi: int | float | None = None
+        self,
+        to: str | PathLike[str] | Writable,
+        *,
+        format: str | None = None,
+        dpi: int | float | None = None,
+        bits: int = 8,
+        location: bool = False,
     ) -> None:
         """Write it, with its recipe, to a path, whole or not at all, or into a file open for writing bytes.
 
-        ``format`` is PNG, JPEG, WebP or TIFF; without it the suffix says which. ``dpi`` is told to whoever prints it.
-        Raises what ``impasto.write`` raises.
+        ``format`` is PNG, JPEG, WebP or TIFF; without it the suffix says which. ``dpi`` is told to whoever prints it,
+        by default the photograph's; its date, copyright and camera are kept, and with ``location`` also where it was
+        taken (not in TIFF). TIFF may have 16 ``bits`` for each colour. Raises what ``impasto.write`` raises.
         """
         from impasto.images.files import write
 
-        write(self.tensor, to, recipe=self.recipe, format=format, dpi=dpi)
+        recipe, origin = self.recipe, self.origin
+        write(self.tensor, to, recipe=recipe, origin=origin, location=location, format=format, dpi=dpi, bits=bits)
 
     def __repr__(self) -> str:
         height, width = self.tensor.shape[2:]

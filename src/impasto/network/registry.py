@@ -217,7 +217,7 @@ def described(loaded: Weights, source: Source, file: Path) -> Weights:
     if source.preprocessing is None:
         raise WeightsError(
             f"{file}: does not say which input its network wants; say whose weights they are: "
-            "--network vgg19 (Caffe's: BGR, 0 to 255) or --network vgg19-torchvision"
+            "`network` vgg19 (Caffe's: BGR, 0 to 255) or `network` vgg19-torchvision"
         )
     if source.chain and not chain_of(loaded.layers, [source.chain]):
         raise WeightsError(f"{file}: these are not the convolutions of {source.chain}: {', '.join(loaded.layers)}")
@@ -225,7 +225,7 @@ def described(loaded: Weights, source: Source, file: Path) -> Weights:
         check_convention(loaded.tensors, source.preprocessing)
     except WeightsError as error:
         if not (source.sha256 and sha256_of(file).startswith(source.sha256)):
-            raise WeightsError(f"{file}: {error}: --network {' or '.join(others_of(source))}") from error
+            raise WeightsError(f"{file}: {error}: `network` {' or '.join(others_of(source))}") from error
     means = loaded.means
     if means is None and source.means:
         shipped = load_file(builtin(source.means))
