@@ -19,9 +19,11 @@ from pathlib import Path
 
 PROGRAMS = {
     "impasto's": ["-m", "impasto"],
-    "passive": ["-c", "import os; os.environ['OMP_WAIT_POLICY'] = 'passive'; from impasto.cli import main; main()"],
-    "torch's own": ["-c", "import torch; from impasto.cli import main; main()"],  # OpenMP is there before impasto is
+    "passive": ["-c", "import os; os.environ['OMP_WAIT_POLICY'] = 'passive'; from impasto.__main__ import main; main()"],
+    "torch's own": ["-c", "import torch; from impasto.__main__ import main; main()"],  # OpenMP is there before impasto is
 }
+
+SPINNING = "import os; os.environ['GOMP_SPINCOUNT'] = '{}'; from impasto.__main__ import main; main()"
 
 
 @contextmanager
@@ -51,17 +53,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--spins", type=int, nargs="*", default=[], help="other spin counts to try")
     parser.add_argument("--neighbours", type=int, default=os.cpu_count())
     args = parser.parse_args()
     found: dict[tuple[str, int], list[float]] = {}
+    others = {f"spin {n}": ["-c", SPINNING.format(n)] for n in args.spins}
     for _ in range(args.runs):
-        for policy, program in PROGRAMS.items():
+        for policy, program in (PROGRAMS | others).items():
             for count in (0, args.neighbours):
                 with neighbours(count):
                     found.setdefault((policy, count), []).append(seconds(program, args.size))
     least = {at: min(times) for at, times in found.items()}
     print(f"{args.size} px{'alone, s':>12}{f'beside {args.neighbours}, s':>14}{'ratio':>8}")
-    for policy in PROGRAMS:
+    for policy in PROGRAMS | others:
         alone, beside = least[policy, 0], least[policy, args.neighbours]
         print(f"{policy:12}{alone:6.1f}{beside:14.1f}{beside / alone:8.2f}")
 

@@ -1,5 +1,8 @@
 """What the docs show, works: the examples run, and do what is said of them."""
 
+import ast
+import io
+import json
 import re
 from pathlib import Path
 
@@ -50,6 +53,23 @@ def test_a_program_with_progress_and_five_photographs(tmp_path, monkeypatch, cap
     assert capsys.readouterr().out.count(" of ") == 5 * (1 + names["painter"].settings.steps_in_all)
     names["wanted"] = False
     assert names["painter"].paint("photograph.jpg", on_step=names["progress"]).recipe["step"] == 0
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((DOCS / "impasto.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len([line for line in "\n".join(code).splitlines() if line.strip()]) <= 12
+    names: dict = {}
+    for cell in code:
+        *before, last = ast.parse(cell.replace("size=256", "size=64")).body
+        exec(compile(ast.Module(before, []), "cell", "exec"), names)
+        names["shown"] = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        if hasattr(names["shown"], "_repr_png_"):
+            assert Image.open(io.BytesIO(names["shown"]._repr_png_())).size == (64, 43)
+    assert names["shown"] == (0.5, (43, 64, 3))
+    assert names["losses"][-1] < names["losses"][-30]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coffee.png", "rocket.png"]
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in DOCS.glob("*.md")))

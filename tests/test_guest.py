@@ -112,3 +112,24 @@ def test_everything_is_left_as_it_was():
     before = around()
     painted(init="noise")
     assert around() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("before", [False, True], ids=["before torch worked", "after"])
+def test_a_forked_process_paints(before):
+    program = f"""
+import os, impasto, torch
+small = dict(size=48, steps=2, coarse_steps=1, scales=1)
+impasto.Settings()
+if {before}:
+    impasto.paint("sample:chelsea", "sample:wave", **small)
+child = os.fork()
+impasto.paint("sample:chelsea", "sample:wave", **small)
+if child == 0:
+    print("painted", flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "painted\n"), ran.stderr

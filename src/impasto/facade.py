@@ -1,5 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -84,6 +85,7 @@ class Painter:
     def __init__(self, style: Source, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
         self.style: Source = named("style", held, style)
+        without_threads_of_a_parent()
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
             self.kept.picture("style", self.style)
@@ -162,6 +164,7 @@ def _begin(
 ) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
     what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
+    without_threads_of_a_parent()
     sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
         kept = kept or Kept(settings)
@@ -178,6 +181,18 @@ def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
     if photograph is None or isinstance(photograph, np.ndarray | Tensor):
         return None
     return read_origin(photograph, max_pixels=settings.max_pixels)
+
+
+process = os.getpid()
+"""Where torch's threads are, if there are any."""
+
+
+def without_threads_of_a_parent() -> None:
+    """In a forked process GNU's OpenMP waits without end for threads that are its parent's: one thread does without."""
+    global process  # noqa: PLW0603
+    if process != os.getpid():
+        process = os.getpid()
+        torch.set_num_threads(1)
 
 
 class Kept:
