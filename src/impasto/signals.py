@@ -14,7 +14,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 def leave(*_: Any) -> None:
     """End at once: there is nothing to be kept, and an exception would bring a traceback out of what is imported."""
-    os.write(2, b"impasto: interrupted before there was a picture: nothing is kept\n")
+    os.write(2, b"impasto: interrupted before there was a picture to keep\n")
     os._exit(INTERRUPTED)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.weights import fetch_visibly
-from impasto.errors import UsageError
+from impasto.errors import InputError, UsageError
 from impasto.signals import listening
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def piped() -> bytes:
     """The picture that comes in by stdin."""
     from impasto.images.decoding import NamedBytes
 
+    if sys.stdin is None:
+        raise InputError("stdin is closed: there is no picture to read from '-'")
     found = NamedBytes(sys.stdin.buffer.read())
     found.name = "stdin"
     return found
@@ -146,6 +148,7 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
     """Go through the steps; whatever ends them, the best picture so far is written. Raises Interrupted, saying what was
     kept, after Ctrl-C and the like."""
     best: Step | None = None
+    ended: BaseException | None = None
     try:
         with listening():
             for step in steps:
@@ -156,13 +159,14 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
                 if step.index in between:
                     save(step, numbered(save.out, step.index), whole=False)
     except BaseException as error:
-        if best is not None:
-            with listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
-                save(best)
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(f"interrupted: {kept(best, save.out)}") from None
-        raise
-    return None if best is None else save(best)
+        ended = error
+    with listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
+        picture = None if best is None else save(best)
+    if isinstance(ended, KeyboardInterrupt):
+        raise Interrupted(f"interrupted: {kept(best, save.out)}")
+    if ended is not None:
+        raise ended
+    return picture
 
 
 def kept(best: "Step | None", out: Path) -> str:
