@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+RUN = "from impasto.__main__ import main; main()"
 PROGRAMS = {
     "impasto's": ["-m", "impasto"],
-    "passive": ["-c", "import os; os.environ['OMP_WAIT_POLICY'] = 'passive'; from impasto.__main__ import main; main()"],
-    "torch's own": ["-c", "import torch; from impasto.__main__ import main; main()"],  # OpenMP is there before impasto is
+    "passive": ["-c", f"import os; os.environ['OMP_WAIT_POLICY'] = 'passive'; {RUN}"],
+    "torch's own": ["-c", f"import torch; {RUN}"],  # OpenMP is there before impasto is
 }
 
-SPINNING = "import os; os.environ['GOMP_SPINCOUNT'] = '{}'; from impasto.__main__ import main; main()"
+SPINNING = "import os; os.environ['GOMP_SPINCOUNT'] = '{}'; " + RUN
 
 
 @contextmanager
