@@ -1,5 +1,6 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
+import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from impasto.balance import Dial, content_distance
+from impasto.colours import COLOURS
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
@@ -27,6 +29,7 @@ from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
 from impasto.objective import TotalLoss, content_targets, style_targets
+from impasto.paintings import roles, shares
 from impasto.pyramid import ObjectivesAt, coarse_to_fine
 from impasto.recipe import files_read, recipe
 from impasto.settings import Options, Settings, validated
@@ -36,7 +39,7 @@ from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
-from impasto.views import Through, View, as_it_is, grey, is_grey, smooth_chroma
+from impasto.views import Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
@@ -45,10 +48,14 @@ OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
 
 
+Sources = Source | list[Source] | tuple[Source, ...]
+"""One or several."""
+
+
 def stylize(
-    content: Source, style: Source, settings: Settings | None = None, **options: Unpack[Options]
+    content: Source, style: Sources, settings: Settings | None = None, **options: Unpack[Options]
 ) -> Iterator[Step]:
-    """Paint the photograph ``content`` in the manner of the painting ``style``, step by step.
+    """Paint the photograph ``content`` in the manner of the painting ``style``, or of several, step by step.
 
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
@@ -60,12 +67,12 @@ def stylize(
     LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
     chosen = settings if settings and not options else validated(settings, **options)
-    return _begin("stylize", chosen, {"content": content, "style": style})
+    return _begin("stylize", chosen, {"content": content, **by_role(style)})
 
 
 def paint(
     content: Source,
-    style: Source,
+    style: Sources,
     settings: Settings | None = None,
     *,
     on_step: OnStep | None = None,
@@ -76,23 +83,33 @@ def paint(
     return best_of(stylize(content, style, settings, **options), on_step)
 
 
+def by_role(style: Sources) -> dict[str, Source]:
+    """Paintings by what they are for: ``style``, ``style_2`` and so on. Raises UsageError where there is none."""
+    if not isinstance(style, list | tuple):
+        return {"style": style}
+    if not style:
+        raise UsageError("`style`: at least one painting is wanted")
+    return roles(style)
+
+
 class Painter:
-    """One painting's manner, for many photographs: the network is loaded, and the painting measured, once.
+    """The manner of a painting, or of several, for many photographs: the network is loaded, and they measured, once.
 
     ``style``, ``settings`` and options are those of ``stylize``, and raise what they raise there, at the call.
     """
 
-    def __init__(self, style: Source, settings: Settings | None = None, **options: Unpack[Options]) -> None:
+    def __init__(self, style: Sources, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
-        self.style: Source = named("style", held, style)
+        self.styles: dict[str, Source] = {role: named(role, held, one) for role, one in by_role(style).items()}
         without_threads_of_a_parent()
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
-            self.kept.picture("style", self.style)
+            for role, one in self.styles.items():
+                self.kept.picture(role, one)
 
     def stylize(self, content: Source) -> Iterator[Step]:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
-        return _begin("stylize", self.settings, {"content": content, "style": self.style}, kept=self.kept)
+        return _begin("stylize", self.settings, {"content": content, **self.styles}, kept=self.kept)
 
     def paint(self, content: Source, *, on_step: OnStep | None = None) -> Picture:
         """The picture of the best step, as ``impasto.paint`` gives it."""
@@ -202,7 +219,7 @@ class Kept:
         self.settings, self.device = settings, device_of(settings.device)
         self.precisions = precisions_of(settings.precision, self.device, settings.network)
         self.network = cache(lambda precision: network_of(settings, self.device, precision))
-        self.style: tuple[Source, Tensor] | None = None
+        self.paintings: dict[str, tuple[Source, Tensor]] = {}
         self.seen: dict[Any, dict[str, Any]] = {}
 
     @property
@@ -216,21 +233,23 @@ class Kept:
         return {"device": str(self.device), "kind": kind, "precision": precisions, "threads": torch.get_num_threads()}
 
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
-        """A picture at the size of the run, and the run's own; the painting is read once."""
-        if role == "style" and self.style is not None and self.style[0] is source:
-            return self.style[1]
-        image: Tensor = named(role, picture, source, self.settings, enlarge=role == "content").to(
-            self.device, copy=True
-        )
-        if role == "style":
-            self.style = source, image
+        """A picture at the size of the run, and the run's own; paintings are read once."""
+        is_painting = role != "content"
+        if is_painting and role in self.paintings and self.paintings[role][0] is source:
+            return self.paintings[role][1]
+        size = self.settings.size * (self.settings.stroke_size if is_painting else 1)
+        read_at = self.settings.model_copy(update={"size": max(MIN_SIDE, round(size))})
+        image: Tensor = named(role, picture, source, read_at, enlarge=not is_painting).to(self.device, copy=True)
+        if is_painting:
+            self.paintings[role] = source, image
         return image
 
     def targets(
         self, network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss
     ) -> dict[str, Any]:
-        """``style_targets``; the painting at one size is looked at once with each network and style loss."""
-        at = id(network), painting.shape, id(style_loss)
+        """``style_targets``; a painting at one size is looked at once with each network and style loss."""
+        pixels = hashlib.sha256(painting.cpu().numpy().tobytes()).digest()
+        at = id(network), pixels, tuple(layers), id(style_loss)
         if at not in self.seen:
             self.seen[at] = style_targets(network, painting, layers, style_loss)
         return self.seen[at]
@@ -250,30 +269,56 @@ def _prepared(
     pictures = {role: kept.picture(role, of) for role, of in sources.items()}
     precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
+    shares(settings.blend, settings.style_layers, len(pictures.keys() - {"content"}) or 1)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures.values())
+    start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
+    pictures = coloured(settings, pictures)
+    scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
     def distance(image: Tensor) -> float:
         network, photograph = network_in(precisions[0]), resized(pictures["content"], *image.shape[2:])
-        return content_distance(network, next(iter(settings.content_layers)), view(image), photograph)
+        return content_distance(network, next(iter(settings.content_layers)), scored(view(image)), photograph)
 
-    dial = Dial(distance, device) if settings.distance is not None and len(pictures) == 2 else None
+    dial = (
+        Dial(distance, device)
+        if settings.distance is not None and len(pictures) > 1 and "content" in pictures
+        else None
+    )
     multiple = 1.0 if dial is None else dial.multiple
 
     def objectives_at(factor: float) -> Iterator[Objective]:
-        small = {role: at_size(picture, settings.size * factor) for role, picture in pictures.items()}
+        sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
+        small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         for precision in precisions:
-            network = network_in(precision)
-            content, style = small.get("content"), small.get("style")
-            objective = objective_of(settings, network, content, style, multiple, kept.targets)
-            yield objective if view is as_it_is else Through(objective, view)
+            photograph, paintings = small.get("content"), [of for role, of in small.items() if role != "content"]
+            objective: Objective = objective_of(
+                settings, network_in(precision), photograph, paintings, multiple, kept.targets
+            )
+            for seen in (scored, view):
+                objective = objective if seen is as_it_is else Through(objective, seen)
+            yield objective
 
     return objectives_at, start, settings, view, dial
 
 
-def view_of(settings: Settings, pictures: Collection[Tensor]) -> View:
+def coloured(settings: Settings, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``pictures`` as they are looked at, with the colours that are asked for. Raises UsageError where there is no
+    photograph to have any from."""
+    colours, photograph = COLOURS[settings.colour], pictures.get("content")
+    if settings.colour == "painting":
+        return dict(pictures)
+    if photograph is None:
+        raise UsageError(f"`colour`: '{settings.colour}' takes colours from a photograph, and there is none")
+    paintings = {role: colours.painting(of, photograph) for role, of in pictures.items() if role != "content"}
+    found = {"content": photograph, **paintings}
+    return {role: grey(of) for role, of in found.items()} if colours.kept else found
+
+
+def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     """What is scored and saved of the image that the solver moves."""
-    if settings.keep_grey and all(map(is_grey, pictures)):
+    if COLOURS[settings.colour].kept and "content" in pictures:
+        return WithColoursOf(pictures["content"])
+    if settings.keep_grey and all(map(is_grey, pictures.values())):
         return grey
     return smooth_chroma if settings.smooth_chroma else as_it_is
 
@@ -315,18 +360,20 @@ def objective_of(
     settings: Settings,
     network: Network,
     photograph: Tensor | None = None,
-    painting: Tensor | None = None,
+    painting: Tensor | Sequence[Tensor] | None = None,
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
 ) -> TotalLoss:
-    """The objective for these two pictures; without one of them, or with a weight of 0, its term is left out. β is that
-    of the settings times ``multiple``; ``targets`` are the painting's, as ``style_targets`` finds them."""
+    """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
+    term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
+    finds them."""
+    paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
-    if painting is not None and settings.style_weight:
-        terms += style_terms(settings, network, painting, multiple, targets)
+    if paintings and settings.style_weight:
+        terms += style_terms(settings, network, paintings, multiple, targets)
     if photograph is not None and settings.keep_lines:
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
@@ -346,14 +393,16 @@ def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
 def style_terms(
     settings: Settings,
     network: Network,
-    painting: Tensor,
+    paintings: Sequence[Tensor],
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
 ) -> list[Style]:
-    """One for each style loss."""
-    layers, beta = settings.style_layers, settings.beta
+    """One for each painting and style loss."""
+    of_paintings = zip(paintings, shares(settings.blend, settings.style_layers, len(paintings)), strict=True)
     return [
-        Style(of, targets(network, painting, layers, of), layers, beta * weight, multiple=multiple)
+        Style(of, targets(network, painting, layers, of), layers, settings.beta * weight, multiple=multiple)
+        for painting, layers in of_paintings
+        if layers
         for of, weight in style_losses_of(settings).items()
     ]
 

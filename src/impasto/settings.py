@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from impasto.colours import COLOURS
 from impasto.errors import UsageError
 from impasto.images.decoding import MAX_PIXELS
 from impasto.names import name_of
@@ -85,6 +86,8 @@ class Frozen(dict[Any, Any]):
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Weights = Annotated[dict[str, Weight], Field(min_length=1, validate_default=True), AfterValidator(Frozen)]
+
+Part = Weight | Literal["fine", "coarse"]
 
 
 def _steps(steps: Any) -> int | str:
@@ -187,6 +190,14 @@ class Settings(BaseModel):
     ] = Field(default=STYLE_LOSS, validate_default=True)
     """How manners are compared: names of ``style.STYLE_LOSSES``, or a ``StyleLoss`` of one's own; one, or several with
     weights, by which β is multiplied. The paper's: gram."""
+    blend: Annotated[tuple[Part, ...] | None, Field(min_length=1)] = None
+    """Of several paintings, how much each counts: numbers, or "fine" and "coarse" for one that counts in the low or the
+    deep layers alone; all alike where it is not said."""
+    stroke_size: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """How large strokes are, against those of the painting as large as the picture. (A painting is never enlarged: a
+    larger one than it is holds no more.)"""
+    colour: Annotated[str, PlainValidator(_one_of(COLOURS))] = "painting"
+    """Whose colours: a name of ``colours.COLOURS``."""
     init: str = "content"
     """The first picture: a name of ``starts.STARTS``, or a file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -298,6 +309,9 @@ class Options(TypedDict, total=False):
     smooth_chroma: bool
     keep_grey: bool
     style_loss: str | StyleLoss | Mapping[Any, float]
+    blend: Sequence[float | Literal["fine", "coarse"]] | None
+    stroke_size: float
+    colour: str
     init: str
     seed: int
     solver: str | Solver

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as nnf
 
+from impasto.images.resizing import resized
 from impasto.losses import LUMINANCE, luminance
 from impasto.network.kernels import convolution, convolution_back
 from impasto.solver import Objective
@@ -42,6 +43,25 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """
     seen: Tensor = Blurred.apply(nnf.pad(image, (1, 1, 1, 1), mode="replicate"))  # type: ignore[no-untyped-call]
     return seen.clamp(0, 1)
+
+
+class WithColoursOf:
+    """The view of an image's luminance with the colours of ``photograph``: c = p − luminance(p), which has none, and is
+    kept exactly. Luminance is held to where c leaves it within [0, 1]."""
+
+    def __init__(self, photograph: Float[Tensor, "1 3 h w"]) -> None:
+        self.photograph = photograph
+        self.colours = cache(self.at)
+
+    def at(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """c at this size, and the least and the greatest luminance that it allows."""
+        p = resized(self.photograph, height, width)
+        c = p - luminance(p)
+        return c, -c.amin(dim=1, keepdim=True), 1 - c.amax(dim=1, keepdim=True)
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        c, least, most = self.colours(*image.shape[2:])
+        return (luminance(image).clamp(least, most) + c).clamp(0, 1)
 
 
 class Blurred(torch.autograd.Function):

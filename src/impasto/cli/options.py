@@ -32,7 +32,18 @@ USUAL = {
         "--layers",
         "--content",
     ),
-    *("--style", "--seed", "--tries", "--quality", "--network", "--device", "--save-every", "--quiet", "--help-all"),
+    *(
+        "--style",
+        "--keep-colours",
+        "--seed",
+        "--tries",
+        "--quality",
+        "--network",
+        "--device",
+        "--save-every",
+        "--quiet",
+        "--help-all",
+    ),
 }
 """What ``--help`` shows; ``--help-all`` shows the rest as well."""
 
@@ -83,6 +94,7 @@ def show_all(ctx: Any, wanted: bool) -> bool:
 
 def names() -> dict[str, str]:
     """What the registries have, to be read."""
+    from impasto.colours import COLOURS
     from impasto.figures.paper import FIGURES
     from impasto.network.edges import EDGES
     from impasto.network.pooling import POOLINGS
@@ -95,6 +107,7 @@ def names() -> dict[str, str]:
         "figures": ", ".join(FIGURES),
         "presets": ", ".join(PRESETS),
         "edges": ", ".join(EDGES),
+        "colours": ", ".join(COLOURS),
         "poolings": ", ".join(POOLINGS),
         "solvers": ", ".join(SOLVERS),
         "style_losses": ", ".join(STYLE_LOSSES),
@@ -193,6 +206,16 @@ KeepLines = Annotated[
         text="Keeps the photograph's fine lines, of faces and letters: 0.3 a touch, 1 holds them.",
         **NUMBER,
         default="0",
+    ),
+]
+StrokeSize = Annotated[
+    float | None,
+    option(
+        "--stroke-size",
+        panel=PICTURE,
+        text="Of strokes, against those of a painting as large as the picture: 0.5 finer, 2 coarser.",
+        **NUMBER,
+        default="1",
     ),
 ]
 CoarseSteps = Annotated[
@@ -317,6 +340,14 @@ def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
 def layers(option: str, text: str | None, *, share: bool) -> dict[str, float] | None:
     """``conv1_1=0.2,conv2_1`` as layers with weights; those without one weigh 1, or with ``share`` 1/n of n layers."""
     return weighted(option, text, "layers, each once: conv1_1=0.2,conv2_1=0.2", share=share)
+
+
+def parts(text: str | None) -> tuple[Any, ...] | None:
+    """``0.7,0.3`` or ``fine,coarse`` as parts of a blend."""
+    if text is None:
+        return None
+    found = [part.strip() for part in text.split(",")]
+    return tuple(part if part in ("fine", "coarse") else number(part) for part in found)
 
 
 def style_losses(text: str | None) -> dict[str, float] | None:

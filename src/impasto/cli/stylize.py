@@ -8,6 +8,7 @@ import typer
 from impasto.cli import options as o
 from impasto.cli.options import LOSS, NUMBER, option
 from impasto.cli.run import run
+from impasto.paintings import roles
 
 if TYPE_CHECKING:
     from impasto.images.files import Source
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 def stylize(
     content: Annotated[str, typer.Argument(help="The photograph: a file, sample:NAME, or - for stdin.")],
-    style: Annotated[str, typer.Argument(help="The painting: a file, sample:NAME, or - for stdin.")],
+    style: Annotated[
+        list[str],
+        typer.Argument(help="The painting, or several: files, sample:NAME, or - for stdin.", metavar="STYLE..."),
+    ],
     out: Annotated[Path | None, o.out_option("CONTENT-STYLE")] = None,
     size: o.Size = None,
     strength: Annotated[
@@ -39,6 +43,21 @@ def stylize(
     smooth_chroma: o.SmoothChroma = None,
     keep_grey: o.KeepGrey = None,
     keep_lines: o.KeepLines = None,
+    blend: Annotated[
+        str | None,
+        option(
+            "--blend",
+            panel=LOSS,
+            text="How much each of several paintings counts: 0.7,0.3. Or fine,coarse: the strokes of one, the forms of "
+            "another.",
+            default="all alike",
+        ),
+    ] = None,
+    stroke_size: o.StrokeSize = None,
+    colour: Annotated[str | None, option("--colour", panel=LOSS, text="Whose: {colours}.", default="painting")] = None,
+    keep_colours: Annotated[
+        bool, option("--keep-colours", panel=LOSS, text="The photograph's colours: --colour matched.")
+    ] = False,
     init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
     tries: o.Tries = 1,
@@ -74,11 +93,13 @@ def stylize(
         content_layers=o.layers("--content-layers", content_layers, share=False),
         style_layers=o.layers("--style-layers", style_layers, share=True),
         style_loss=o.style_losses(style_loss),
+        blend=o.parts(blend),
+        colour=colour or ("matched" if keep_colours else None),
     )
 
-    def begin(settings: "Settings", content: "Source", style: "Source") -> o.Course:
+    def begin(settings: "Settings", content: "Source", **styles: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.stylize(content, style, settings)
+        return facade.stylize(content, list(styles.values()), settings)
 
-    run(settings, {"content": content, "style": style}, begin, options)
+    run(settings, {"content": content, **roles(style)}, begin, options)

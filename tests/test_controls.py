@@ -1,0 +1,254 @@
+"""The painter's controls: several paintings, the size of strokes, whose colours."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from nets import tiny_network
+from PIL import Image
+
+import impasto as library
+from impasto import facade
+from impasto.colours import COLOURS, cholesky, matched, symmetric, with_colours_of
+from impasto.errors import UsageError
+from impasto.facade import objective_of
+from impasto.losses import luminance
+from impasto.objective import TotalLoss
+from impasto.paintings import shares
+from impasto.settings import STYLE_LAYERS, Settings
+from impasto.tiling import places_of
+from impasto.views import WithColoursOf
+
+SMALL = {"size": 48, "steps": 4, "coarse_steps": 1, "scales": 1}
+
+
+def soft(seed, height=40, width=48, spread=1.0):
+    coarse = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(seed))
+    image = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return 0.5 + spread * (image - 0.5)
+
+
+# Several paintings
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=4))
+def test_parts_divide_every_layer(parts):
+    found = shares(parts, STYLE_LAYERS, len(parts))
+    for layer, weight in STYLE_LAYERS.items():
+        assert [of[layer] / weight for of in found] == pytest.approx([part / sum(parts) for part in parts])
+
+
+def test_fine_and_coarse_divide_the_layers():
+    fine, coarse = shares(["fine", "coarse"], STYLE_LAYERS, 2)
+    assert fine == {layer: STYLE_LAYERS[layer] for layer in ("conv1_1", "conv2_1", "conv3_1")}
+    assert coarse == {layer: STYLE_LAYERS[layer] for layer in ("conv4_1", "conv5_1")}
+    both, alone = shares([1.0, "fine"], {"conv1_1": 1.0, "conv5_1": 2.0}, 2)
+    assert (both, alone) == ({"conv1_1": 0.5, "conv5_1": 2.0}, {"conv1_1": 0.5})
+    assert shares([0.0, 1.0], {"conv1_1": 1.0}, 2) == [{}, {"conv1_1": 1.0}]
+    assert shares(None, {"conv1_1": 1.0}, 2) == [{"conv1_1": 0.5}, {"conv1_1": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("blend", "words"),
+    [
+        ([1.0], "1 parts are said, and the paintings are 2"),
+        ([0.0, 0.0], "no painting is left for conv1_1"),
+        (["fine", "fine"], "no painting is left for conv4_1, one of the coarse layers"),
+    ],
+)
+def test_a_blend_that_cannot_be(blend, words):
+    with pytest.raises(UsageError, match=f"^`blend`: {words}"):
+        shares(blend, STYLE_LAYERS, 2)
+    with pytest.raises(UsageError, match=f"^`blend`: {words}"):
+        library.stylize(soft(1), [soft(2), soft(3)], blend=blend, **SMALL)
+
+
+def test_blended_gram_matrices_pull_to_their_mean():
+    """Σ_k b_k ‖G − A_k‖² is ‖G − Σ_k b_k A_k‖², and a constant."""
+    network, x, paintings = tiny_network().double(), soft(1).double(), [soft(seed).double() for seed in (2, 3)]
+    settings = Settings(preset="paper", blend=(0.25, 0.75), content_weight=0)
+    _, gradient = objective_of(settings, network, None, paintings).value_and_gradient(x)
+    leaf = x.clone().requires_grad_(True)
+    loss = 0.0
+    for layer in settings.style_layers:
+        F, *A = (network(image, [layer])[layer].flatten(2)[0] for image in (leaf, *paintings))
+        G, *grams = (f @ f.T / f.shape[1] for f in (F, *A))
+        loss = loss + 0.2 * 1e8 * (G - 0.25 * grams[0] - 0.75 * grams[1]).square().sum() / (4 * len(G) ** 2)
+    (expected,) = torch.autograd.grad(loss, leaf)
+    torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-12 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "gaussian"])
+def test_a_blend_is_the_mean_of_the_losses_whole_and_in_tiles(style_loss):
+    network, x, p = tiny_network().double(), soft(1, 64, 96).double(), soft(4, 64, 96).double()
+    paintings = [soft(seed).double() for seed in (2, 3)]
+    settings = Settings(style_loss=style_loss, blend=(3, 1))
+    whole = objective_of(settings, network, p, paintings)
+    in_tiles = TotalLoss(network, whole.terms, tuple(places_of(64, 96, 32)))
+    alone = [objective_of(settings.model_copy(update={"blend": None}), network, p, one) for one in paintings]
+    values, gradients = zip(*(objective.value_and_gradient(x) for objective in (whole, in_tiles, *alone)), strict=True)
+    assert float(values[0]["style"]) == pytest.approx(
+        0.75 * float(values[2]["style"]) + 0.25 * float(values[3]["style"])
+    )
+    assert float(values[1]["style"]) == pytest.approx(float(values[0]["style"]), rel=1e-9)
+    torch.testing.assert_close(gradients[0], 0.75 * gradients[2] + 0.25 * gradients[3])
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_several_paintings_in_python():
+    paintings = [soft(2), soft(3, 30, 60)]
+    both = library.paint(soft(1), paintings, **SMALL)
+    assert set(both.recipe["inputs"]) == {"content", "style", "style_2"}
+    for n, blend in enumerate([(1, 0), (0, 1)]):
+        one = library.paint(soft(1), paintings, blend=blend, **SMALL)
+        torch.testing.assert_close(one.tensor, library.paint(soft(1), paintings[n], **SMALL).tensor)
+        assert (one.tensor - both.tensor).abs().mean() > 0.003
+    assert torch.equal(library.Painter(paintings, **SMALL).paint(soft(1)), both)
+    with pytest.raises(UsageError, match="`style`: at least one painting"):
+        library.paint(soft(1), [], **SMALL)
+    with pytest.raises(UsageError, match=r"^`style_2`: floats are from 0"):
+        library.stylize(soft(1), [soft(2), 255 * soft(2)], **SMALL)
+
+
+def test_a_painter_looks_at_each_painting_once(monkeypatch):
+    seen = []
+    look = facade.style_targets
+    monkeypatch.setattr(facade, "style_targets", lambda *given: seen.append(given[1].shape) or look(*given))
+    painter = library.Painter([soft(2), soft(3)], **SMALL)
+    for seed in (1, 4):
+        painter.paint(soft(seed))
+    assert len(seen) == 2 * len(painter.kept.precisions)
+
+
+def test_a_painters_paintings_take_every_photographs_colours():
+    """What is kept of a painting is kept by its pixels, which are others for another photograph."""
+    painter = library.Painter(soft(2), colour="recoloured", **SMALL)
+    for seed in (1, 4):
+        assert torch.equal(painter.paint(soft(seed)), library.paint(soft(seed), soft(2), colour="recoloured", **SMALL))
+
+
+# Strokes
+
+
+@pytest.mark.parametrize(("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (96, 72))])
+def test_the_painting_is_read_larger_for_larger_strokes_and_never_enlarged(monkeypatch, stroke_size, seen):
+    shapes = []
+    look = facade.style_targets
+    monkeypatch.setattr(
+        facade, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given)
+    )
+    library.paint(soft(1), soft(2, 96, 72), stroke_size=stroke_size, **SMALL)
+    assert set(shapes) == {seen}
+
+
+@pytest.mark.parametrize("size", [48, 96])
+def test_strokes_are_the_same_against_the_picture_at_any_size(size):
+    """Checks, drawn as large as was asked for: half the size, twice the frequency."""
+    y, x = np.mgrid[0:96, 0:96]
+    checks = torch.tensor((x // 6 + y // 6) % 2, dtype=torch.float32).expand(1, 3, -1, -1)
+    widths = []
+    for stroke_size in (0.5, 1.0):
+        shapes = facade.Kept(Settings(size=size, stroke_size=stroke_size)).picture("style", checks)
+        flips = (luminance(shapes)[0, 0].mean(dim=0) * 0 + (luminance(shapes)[0, 0, 2] > 0.5)).diff().abs().sum()
+        widths.append(shapes.shape[3] / (float(flips) + 1) / size)
+    assert widths == pytest.approx([6 / 96 / 2, 6 / 96], rel=0.1)
+
+
+# Colours
+
+
+@pytest.mark.parametrize("root", [symmetric, cholesky])
+def test_recolouring_matches_means_and_covariances(root):
+    painting, photograph = soft(2), soft(1, 30, 50, 0.6)
+    found = with_colours_of(painting, photograph, root).double().flatten(2)[0]
+    wanted = photograph.double().flatten(2)[0]
+    torch.testing.assert_close(found.mean(dim=1), wanted.mean(dim=1), rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.cov(found), torch.cov(wanted), rtol=0, atol=1e-4)
+
+
+@given(st.integers(0, 2**31))
+def test_roots_are_roots(seed):
+    x = torch.randn(3, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    covariance = torch.cov(x)
+    for root in (symmetric, cholesky):
+        R = root(covariance)
+        torch.testing.assert_close(R @ R.T, covariance)
+    torch.testing.assert_close(symmetric(covariance), symmetric(covariance).T)
+    assert cholesky(covariance).triu(1).abs().max() == 0
+
+
+def test_luminance_is_matched():
+    found, wanted = luminance(matched(soft(2), soft(1, spread=0.4))), luminance(soft(1, spread=0.4))
+    assert float(found.mean()) == pytest.approx(float(wanted.mean()), abs=1e-4)
+    assert float(found.std()) == pytest.approx(float(wanted.std()), abs=1e-3)
+
+
+def test_a_painting_of_one_colour_can_be_recoloured():
+    flat = torch.full((1, 3, 20, 20), 0.5)
+    for name, colours in COLOURS.items():
+        for painting, photograph in ((flat, soft(1)), (soft(1), flat), (flat, flat)):
+            found = colours.painting(painting, photograph)
+            assert torch.isfinite(found).all(), name
+            assert 0 <= float(found.min()) <= float(found.max()) <= 1
+
+
+@pytest.mark.parametrize("colour", ["photo", "matched"])
+def test_the_photographs_colours_are_kept(colour, tmp_path):
+    photograph = soft(1)
+    picture = library.paint(photograph, soft(2), colour=colour, **SMALL)
+    picture.save(tmp_path / "x.png")
+    saved = library.read(tmp_path / "x.png")
+    for found, rounding in ((picture.tensor, 1e-5), (saved, 1 / 255)):
+        chroma, wanted = (image - luminance(image) for image in (found, photograph))
+        assert float((chroma - wanted).abs().max()) <= rounding
+    assert float((luminance(picture.tensor) - luminance(photograph)).abs().mean()) > 0.01
+
+
+def test_what_is_seen_is_what_is_scored():
+    """The gradient goes through the view: against finite differences."""
+    view, x = WithColoursOf(soft(1, 16, 16).double()), soft(2, 16, 16).double()
+    weights = torch.rand(1, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    assert torch.autograd.gradcheck(lambda image: (view(image) * weights).sum(), x.requires_grad_(True), eps=1e-7)
+    torch.testing.assert_close(view(view(x)), view(x))
+
+
+def test_recoloured_pictures_are_nearer_to_the_photographs_colours():
+    photograph, painting = soft(1, spread=0.3), soft(2)
+    apart = {}
+    for colour in ("painting", "recoloured", "recoloured-cholesky"):
+        image = library.paint(photograph, painting, colour=colour, **SMALL | {"steps": 20}).tensor
+        apart[colour] = float((torch.cov(image.flatten(2)[0]) - torch.cov(photograph.flatten(2)[0])).abs().sum())
+    assert max(apart["recoloured"], apart["recoloured-cholesky"]) < apart["painting"]
+
+
+def test_without_a_photograph_there_are_none_of_its_colours():
+    with pytest.raises(UsageError, match="`colour`: 'matched' takes colours from a photograph, and there is none"):
+        library.texture(soft(2), 32, 32, colour="matched", **SMALL)
+
+
+# On the command line
+
+
+def test_they_are_options(impasto, photograph, painting, tiny):
+    quick = ["--weights", tiny, "--size", 32, "--steps", 2, "--device", "cpu", "-q"]
+    Image.new("RGB", (40, 40), (200, 30, 90)).save("third.png")
+    pictures = ["stylize", photograph, painting, "third.png"]
+    assert impasto(*pictures, *quick, "--blend", "fine, 0.5", "--keep-colours", "--stroke-size", 0.7).code == 0
+    recipe = json.loads(impasto("recipe", "photograph-painting-third.png").out)
+    assert recipe["settings"]["blend"] == ["fine", 0.5]
+    assert (recipe["settings"]["colour"], recipe["settings"]["stroke_size"]) == ("matched", 0.7)
+    assert recipe["inputs"]["style_2"]["file"] == "third.png"
+    again = library.paint(photograph, [painting, "third.png"], Settings(**recipe["settings"] | {"weights": tiny}))
+    assert torch.equal((again.tensor * 255).round(), library.read("photograph-painting-third.png") * 255)
+    for options, words in (
+        (["--blend", "1"], "--blend: 1 parts are said, and the paintings are 2"),
+        (["--blend", "1,most"], "'most' is not a number"),
+        (["--colour", "mine"], "--colour: one of painting, photo"),
+        (["--stroke-size", "0"], "--stroke-size: Input should be greater than or equal to 0.1"),
+        (["-o", "third.png"], "the same file as the input"),
+    ):
+        told = impasto(*pictures, *quick, *options)
+        assert (told.code, words in told.err) == (2, True), told.err
