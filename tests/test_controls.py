@@ -43,8 +43,8 @@ def test_parts_divide_every_layer(parts):
 
 def test_fine_and_coarse_divide_the_layers():
     fine, coarse = shares(["fine", "coarse"], STYLE_LAYERS, 2)
-    assert fine == {layer: STYLE_LAYERS[layer] for layer in ("conv1_1", "conv2_1", "conv3_1")}
-    assert coarse == {layer: STYLE_LAYERS[layer] for layer in ("conv4_1", "conv5_1")}
+    assert fine == {layer: STYLE_LAYERS[layer] for layer in ("conv1_1", "conv2_1")}
+    assert coarse == {layer: STYLE_LAYERS[layer] for layer in ("conv3_1", "conv4_1", "conv5_1")}
     both, alone = shares([1.0, "fine"], {"conv1_1": 1.0, "conv5_1": 2.0}, 2)
     assert (both, alone) == ({"conv1_1": 0.5, "conv5_1": 2.0}, {"conv1_1": 0.5})
     assert shares([0.0, 1.0], {"conv1_1": 1.0}, 2) == [{}, {"conv1_1": 1.0}]
@@ -56,7 +56,7 @@ def test_fine_and_coarse_divide_the_layers():
     [
         ([1.0], "1 parts are said, and the paintings are 2"),
         ([0.0, 0.0], "no painting is left for conv1_1"),
-        (["fine", "fine"], "no painting is left for conv4_1, one of the coarse layers"),
+        (["fine", "fine"], "no painting is left for conv3_1, one of the coarse layers"),
     ],
 )
 def test_a_blend_that_cannot_be(blend, words):

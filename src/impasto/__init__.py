@@ -8,10 +8,10 @@ float32, sRGB in [0, 1].
 """
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from impasto.version import __version__
+
+TYPE_CHECKING = False  # as typing has it, which takes longer to import than a program may take to listen to Ctrl-C
 
 # Read by GNU's OpenMP when torch is loaded. Threads that wait spin thirty times as long otherwise, and hold up every
 # other program; where they do not spin at all, an idle machine takes 1.6 times as long.
@@ -76,7 +76,9 @@ _HOMES = {
 
 if not TYPE_CHECKING:  # which would take any name for one that is there
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
         # torch takes seconds to import: `impasto --help` and whoever needs only a part should not wait for it
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)

@@ -17,8 +17,8 @@ def shares(blend: Sequence[float | str] | None, layers: Mapping[str, float], cou
     """w_l of ``count`` paintings: those of ``layers``, divided among them as ``blend`` says. Layers in which one does
     not count are left out.
 
-    The first half of the layers are fine, the others coarse. Minimising Σ_k b_k of the style losses blends what they
-    compare: of Gram matrices the minimum is where their mean is the least, of normal distributions their barycentre.
+    The first half of the layers, of five two, are fine, the others coarse. Minimising Σ_k b_k of the style losses
+    blends what they compare: the minimum is at the mean of Gram matrices, at the barycentre of normal distributions.
     Raises UsageError where ``blend`` has another number of parts, or a layer is left without a painting.
     """
     parts = [1.0] * count if blend is None else list(blend)
@@ -26,7 +26,7 @@ def shares(blend: Sequence[float | str] | None, layers: Mapping[str, float], cou
         raise UsageError(f"`blend`: {len(parts)} parts are said, and the paintings are {count}")
     found: list[dict[str, float]] = [{} for _ in parts]
     for n, (layer, weight) in enumerate(layers.items()):
-        kind = "fine" if 2 * n < len(layers) else "coarse"
+        kind = "fine" if n < len(layers) // 2 else "coarse"
         here = [float(part == kind) if isinstance(part, str) else part for part in parts]
         if sum(here) == 0:
             raise UsageError(f"`blend`: no painting is left for {layer}, one of the {kind} layers")

@@ -9,7 +9,7 @@ from impasto.cli import options as o
 from impasto.cli.console import bar
 from impasto.cli.options import OUTPUT, PICTURE, option
 from impasto.cli.run import fetch_if_missing
-from impasto.signals import listening
+from impasto.signals import Listening
 
 if TYPE_CHECKING:
     from impasto.figures.paper import Panel
@@ -80,7 +80,7 @@ def paint(panels: "list[Panel]", out: Path, *, quiet: bool) -> None:
     """Paint what is missing, with a progress bar over the pictures and one over the steps of each."""
     from impasto.figures import panels as engine
 
-    with listening(), bar(of_pictures=True, quiet=quiet) as progress:
+    with Listening(), bar(of_pictures=True, quiet=quiet) as progress:
         all_of_them = progress.add_task("pictures", total=len(panels))
         this_one = progress.add_task("", total=None)
         for at in engine.paint(panels, out):

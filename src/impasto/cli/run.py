@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
-from impasto.signals import listening
+from impasto.signals import Listening
 
 if TYPE_CHECKING:
     from impasto.images.picture import Picture
@@ -150,7 +150,7 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
     best: Step | None = None
     ended: BaseException | None = None
     try:
-        with listening():
+        with Listening():
             for step in steps:
                 first, best = best is None, step if best is None or step.merit >= best.merit else best
                 if first:
@@ -160,7 +160,7 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
                     save(step, numbered(save.out, step.index), whole=False)
     except BaseException as error:
         ended = error
-    with listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
+    with Listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
         picture = None if best is None else save(best)
     if isinstance(ended, KeyboardInterrupt):
         raise Interrupted(f"interrupted: {kept(best, save.out)}")

@@ -8,7 +8,7 @@ import typer
 
 from impasto.cli.console import bar
 from impasto.cli.options import Command
-from impasto.signals import listening
+from impasto.signals import Listening
 
 app = typer.Typer(name="weights", help="List, fetch, verify and import network weights.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def fetch_visibly(name: str) -> Path:
     """Fetch a network's weights behind a progress bar."""
     from impasto.network.registry import fetch
 
-    with listening(), bar(of_bytes=True) as progress:
+    with Listening(), bar(of_bytes=True) as progress:
         return fetch(name, Download(progress, name))
 
 

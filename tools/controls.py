@@ -1,0 +1,38 @@
+"""Paint the sheets of docs/controls.md, a control a row: docs/images/controls-NAME.jpg.
+
+    python -m tools.controls [NAME …]
+
+Each is made by the commands that stand in the document, from built-in samples.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tools.gallery import ROOT, side_by_side, small
+
+DOCUMENT = ROOT / "docs" / "controls.md"
+SECTION = re.compile(r"!\[[^\]]*\]\(images/controls-(\w+)\.jpg\)\n\n((?:    impasto .+\n)+)")
+
+
+def main() -> None:
+    for name, commands in SECTION.findall(DOCUMENT.read_text(encoding="utf-8")):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = []
+            for number, command in enumerate(commands.strip().splitlines()):
+                out = Path(folder) / f"{number}.png"
+                program = [sys.executable, "-m", "impasto", *shlex.split(command)[1:], "-o", str(out), "-q"]
+                subprocess.run(program, cwd=ROOT / "docs", check=True)
+                pictures.append(small(Image.open(out)))
+        side_by_side(pictures).save(ROOT / "docs" / "images" / f"controls-{name}.jpg", quality=88)
+
+
+if __name__ == "__main__":
+    main()
