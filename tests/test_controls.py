@@ -15,10 +15,14 @@ from impasto import facade
 from impasto.colours import COLOURS, cholesky, matched, symmetric, with_colours_of
 from impasto.errors import UsageError
 from impasto.facade import objective_of
+from impasto.features import Features
 from impasto.losses import luminance
-from impasto.objective import TotalLoss
+from impasto.network.registry import load_network
+from impasto.objective import TotalLoss, seen, style_targets
 from impasto.paintings import shares
+from impasto.regions import Painted, guides, reach
 from impasto.settings import STYLE_LAYERS, Settings
+from impasto.style import STYLE_LOSSES
 from impasto.tiling import places_of
 from impasto.views import WithColoursOf
 
@@ -157,6 +161,173 @@ def test_strokes_are_the_same_against_the_picture_at_any_size(size):
     assert widths == pytest.approx([6 / 96 / 2, 6 / 96], rel=0.1)
 
 
+# Regions
+
+
+def halves(height=64, width=96, soft_edge=False):
+    """A mask of the left half."""
+    mask = torch.zeros(1, 3, height, width)
+    mask[..., : width // 2] = 1
+    if soft_edge:
+        mask = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(mask, (4,) * 4, mode="replicate"), 9, 1)
+    return mask
+
+
+def checks(width=96, height=64, side=6):
+    y, x = np.mgrid[0:height, 0:width]
+    return torch.tensor((x // side + y // side) % 2, dtype=torch.float32).expand(1, 3, -1, -1).clone()
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "gaussian"])
+@pytest.mark.parametrize("soft_edge", [False, True])
+def test_guided_statistics_are_weighted_sums(style_loss, soft_edge):
+    network = tiny_network().double()
+    F = Features(network(soft(1, 64, 96).double(), ["conv3_1"])["conv3_1"])
+    weights = guides(network, halves(soft_edge=soft_edge)[:, :1].double(), ["conv3_1"]).of_layer["conv3_1"]
+    found = STYLE_LOSSES[style_loss].statistic(F.guided(weights))
+    V, g = F.activation.flatten(2)[0].numpy(), weights.flatten().numpy()
+    assert float(found.M) == pytest.approx(g.sum())
+    np.testing.assert_allclose(found.second, np.einsum("k,ik,jk->ij", g, V, V), rtol=1e-10)
+    if style_loss != "gram":
+        np.testing.assert_allclose(found.first, V @ g, rtol=1e-10)
+
+
+def test_only_the_inside_of_a_region_counts():
+    network = tiny_network()
+    mask = halves()[:, :1]
+    for layer, far in (("conv1_1", 1), ("conv1_2", 2), ("conv2_1", 4), ("conv3_1", 10)):
+        assert reach(network, layer) == far
+        inside = guides(network, mask, [layer]).of_layer[layer]
+        stride = network.strides[layer]
+        columns = (inside > 0).any(dim=0).nonzero().flatten()
+        assert int(columns.max() + 1) * stride <= 48 - far + stride  # not farther than it can see
+        assert int(columns.min()) == 0  # beyond the edges of the picture there is no other region
+        assert ((inside >= 0) & (inside <= 1)).all()
+    assert guides(network, mask, ["conv1_1"]).part == pytest.approx(0.5)
+
+
+def test_how_far_a_layer_sees_is_how_far_its_gradient_goes():
+    network = tiny_network().double()
+    for layer in ("conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv4_1"):
+        x = soft(1, 192, 192).double().requires_grad_(True)
+        network(x, [layer])[layer][..., 96 // network.strides[layer], 96 // network.strides[layer]].sum().backward()
+        seen = x.grad[0].abs().sum(dim=(0, 1)).nonzero().flatten()
+        stride = network.strides[layer]
+        assert 96 - int(seen.min()) <= reach(network, layer)
+        assert int(seen.max()) - (96 + stride - 1) <= reach(network, layer)
+
+
+def test_a_small_region_keeps_a_part_of_itself():
+    network, mask = tiny_network(), torch.zeros(1, 1, 64, 96)
+    mask[..., 20:30, 40:52] = 1
+    for layer in STYLE_LAYERS:
+        assert guides(network, mask, [layer]).of_layer[layer].sum() > 0
+
+
+def test_regions_whole_and_in_tiles_and_against_finite_differences():
+    network, x, p = tiny_network().double(), soft(1, 64, 96).double(), soft(4, 64, 96).double()
+    painted = [Painted(halves()[:, :1].double(), soft(3).double()), Painted(torch.zeros(1, 1, 64, 96).double())]
+    settings = Settings(style_loss="moments")
+    whole = objective_of(settings, network, p, soft(2).double(), regions=painted)
+    in_tiles = TotalLoss(network, whole.terms, tuple(places_of(64, 96, 32)))
+    (terms, gradient), (terms_in_tiles, gradient_in_tiles) = (of.value_and_gradient(x) for of in (whole, in_tiles))
+    assert float(terms_in_tiles["style"]) == pytest.approx(float(terms["style"]), rel=1e-9)
+    torch.testing.assert_close(gradient_in_tiles, gradient)
+    direction = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1))
+    ahead, behind = (sum(whole.value_and_gradient(x + h * direction)[0].values()) for h in (1e-6, -1e-6))
+    assert float((gradient * direction).sum()) == pytest.approx(float(ahead - behind) / 2e-6, rel=1e-4)
+
+
+def test_a_region_that_is_all_of_the_picture_is_the_picture():
+    photograph, painting = soft(1, 64, 96), checks()
+    everywhere = library.Region(torch.ones(1, 3, 64, 96), painting)
+    found = objective_of_run(photograph, soft(2), [everywhere]).value_and_gradient(photograph)
+    expected = objective_of_run(photograph, painting, []).value_and_gradient(photograph)
+    assert dict(found[0]) == pytest.approx(dict(expected[0]), rel=1e-4)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-3, atol=1e-4 * float(expected[1].abs().max()))
+
+
+def objective_of_run(photograph, painting, regions):
+    """The first objective of a run of one size."""
+    settings = Settings(size=96, scales=1, style_weight=1e8, precision="float32", smooth_chroma=False)
+    sources = {"content": photograph, "style": painting, **facade.of_regions(regions)}
+    objectives_at, *_ = facade._prepared(settings, sources, None, facade.Kept(settings), regions)
+    return next(iter(objectives_at(1.0)))
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "gaussian"])
+def test_no_style_leaks_into_the_other_region(style_loss):
+    """Opposite paintings: inside each half the picture is as near to its own as where that one is alone."""
+    stripes, colours, photograph = checks(96, 64, 5), soft(3, 64, 96), soft(1, 64, 96)
+    options = {"size": 96, "steps": 25, "scales": 1, "style_weight": 1e9, "style_loss": style_loss}
+    both = library.paint(photograph, stripes, regions=[library.Region(halves(), colours)], **options).tensor
+    network, of = load_network(edges="mirrored"), STYLE_LOSSES[style_loss]
+    for mask, own in ((halves()[:, :1], colours), (1 - halves()[:, :1], stripes)):
+        alone = library.paint(photograph, own, **options).tensor
+        inside, targets = guides(network, mask, STYLE_LAYERS), style_targets(network, own, STYLE_LAYERS, of)
+
+        def loss(image, inside=inside, targets=targets):
+            features = dict(seen(network, image, STYLE_LAYERS))
+            guided = {layer: of.statistic(F.guided(inside.of_layer[layer])) for layer, F in features.items()}
+            return sum(w * float(of.loss(guided[layer], targets[layer])) for layer, w in STYLE_LAYERS.items())
+
+        assert loss(both) <= loss(alone) + 0.1 * loss(photograph)
+        assert loss(both) < 0.5 * loss(photograph)
+
+
+@pytest.mark.parametrize("colour", ["painting", "matched"])
+def test_a_region_is_left_as_it_is(colour):
+    photograph = soft(1, 64, 96)
+    picture = library.paint(
+        photograph, soft(2), regions=[library.Region(halves())], colour=colour, **SMALL | {"size": 96}
+    )
+    torch.testing.assert_close(picture.tensor[..., :48], photograph[..., :48], rtol=0, atol=1e-6)
+    assert (picture.tensor[..., 48:] - photograph[..., 48:]).abs().mean() > 0.01
+    soft_edge = library.Region(halves(soft_edge=True))
+    picture = library.paint(photograph, soft(2), regions=[soft_edge], **SMALL | {"size": 96})
+    torch.testing.assert_close(picture.tensor[..., :43], photograph[..., :43], rtol=0, atol=1e-6)
+
+
+def test_labels_by_colour_and_masks_of_paintings():
+    labels = torch.zeros(1, 3, 64, 96)
+    labels[:, 0, :, :48] = 1
+    labels[:, 1, :, 48:] = 1
+    red, green = (library.Region(labels, soft(3, 64, 96), colour=of) for of in ("#ff0000", "00f010"))
+    options = SMALL | {"size": 96, "steps": 8, "style_weight": 1e9}
+    by_mask = library.paint(soft(1, 64, 96), soft(2), regions=[library.Region(halves(), soft(3, 64, 96))], **options)
+    torch.testing.assert_close(library.paint(soft(1, 64, 96), soft(2), regions=[red], **options).tensor, by_mask.tensor)
+    assert library.paint(soft(1, 64, 96), soft(2), regions=[red, green], **options).recipe["regions"] == [
+        {"colour": "#ff0000"},
+        {"colour": "00f010"},
+    ]
+    half = torch.cat([soft(3, 64, 96)[..., :48], 0 * soft(3, 64, 96)[..., :48]], dim=3)
+    masked = library.Region(halves(), half, style_mask=halves())
+    found = library.paint(soft(1, 64, 96), soft(2), regions=[masked], **options).tensor
+    without = library.paint(soft(1, 64, 96), soft(2), regions=[library.Region(halves(), half)], **options).tensor
+    assert found[..., :40].mean() > without[..., :40].mean()  # the black half would pull it down
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        (library.Region(torch.zeros(1, 3, 64, 96)), "`region_1_mask`: a mask has nothing in it"),
+        (
+            library.Region(torch.ones(1, 3, 64, 64)),
+            "`region_1_mask`: a mask of 64 x 64 px does not fit a picture of 96 x 64",
+        ),
+        (library.Region(halves(), colour="reddish"), "`region_1_mask`: 'reddish' is no colour: write it as #ff8000"),
+        (
+            library.Region(halves(), soft(3), style_mask=torch.ones(1, 3, 90, 20)),
+            "`region_1_style_mask`: a mask of 20 x 90",
+        ),
+        (library.Region(255 * halves()), "`region_1_mask`: floats are from 0"),
+    ],
+)
+def test_a_mask_that_is_none(region, words):
+    with pytest.raises(UsageError, match=f"^{words}"):
+        next(library.stylize(soft(1, 64, 96), soft(2), regions=[region], **SMALL | {"size": 96}))
+
+
 # Colours
 
 
@@ -252,3 +423,26 @@ def test_they_are_options(impasto, photograph, painting, tiny):
     ):
         told = impasto(*pictures, *quick, *options)
         assert (told.code, words in told.err) == (2, True), told.err
+
+
+def test_regions_are_an_option(impasto, photograph, painting, tiny):
+    quick = ["--weights", tiny, "--size", 48, "--steps", 2, "--device", "cpu", "-q", "-o", "out.png"]
+    mask = Image.new("RGB", (48, 40), "black")
+    mask.paste("#00ff00", (0, 0, 24, 40))
+    mask.save("mask.png")
+    Image.new("RGB", (40, 40), (200, 30, 90)).save("third.png")
+    stylize = ["stylize", photograph, painting, *quick, "--region"]
+    assert impasto(*stylize, "mask.png#00ff00=keep").code == 0
+    kept, whole = library.read("out.png")[..., :24], library.read(photograph, size=48)[..., :24]
+    assert torch.equal(kept, whole)
+    assert impasto(*stylize, "mask.png#00ff00=third.png").code == 0
+    assert {"region_1_mask", "region_1_style"} < set(json.loads(impasto("recipe", "out.png").out)["inputs"])
+    for region, code, words in (
+        ("mask.png", 2, "--region: 'mask.png' should be MASK=PAINTING"),
+        ("nowhere.png=keep", 3, "'nowhere.png' does not exist"),
+        ("mask.png=nowhere.png", 3, "'nowhere.png' does not exist"),
+        ("mask.png#ff0000=keep", 2, "region_1_mask: a mask has nothing in it"),
+        ("out.png=keep", 2, "the same file as the input"),
+    ):
+        told = impasto(*stylize, region)
+        assert (told.code, words in told.err) == (code, True), told.err

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from tools.gallery import ROOT, side_by_side, small
 
@@ -25,13 +25,21 @@ def main() -> None:
         if sys.argv[1:] and name not in sys.argv[1:]:
             continue
         with tempfile.TemporaryDirectory() as folder:
+            circle(Path(folder) / "circle.png")
             pictures = []
             for number, command in enumerate(commands.strip().splitlines()):
                 out = Path(folder) / f"{number}.png"
                 program = [sys.executable, "-m", "impasto", *shlex.split(command)[1:], "-o", str(out), "-q"]
-                subprocess.run(program, cwd=ROOT / "docs", check=True)
+                subprocess.run(program, cwd=folder, check=True)
                 pictures.append(small(Image.open(out)))
         side_by_side(pictures).save(ROOT / "docs" / "images" / f"controls-{name}.jpg", quality=88)
+
+
+def circle(out: Path) -> None:
+    """A mask for a photograph of 451 x 300 px."""
+    mask = Image.new("L", (451, 300))
+    ImageDraw.Draw(mask).ellipse((130, 30, 350, 270), fill="white")
+    mask.filter(ImageFilter.GaussianBlur(6)).save(out)
 
 
 if __name__ == "__main__":

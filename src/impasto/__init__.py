@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from impasto.images.picture import Picture
     from impasto.network.protocol import Network
     from impasto.network.registry import load_network
+    from impasto.regions import Region
     from impasto.settings import Settings
     from impasto.solver import Point, Solver, Step
     from impasto.style import StyleLoss
@@ -37,6 +38,7 @@ __all__ = [
     "Painter",
     "Picture",
     "Point",
+    "Region",
     "Settings",
     "Solver",
     "Step",
@@ -59,6 +61,7 @@ _HOMES = {
     "Painter": "impasto.facade",
     "Picture": "impasto.images.picture",
     "Point": "impasto.solver",
+    "Region": "impasto.regions",
     "Settings": "impasto.settings",
     "Solver": "impasto.solver",
     "Step": "impasto.solver",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Unpack
 
@@ -32,6 +32,7 @@ from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.paintings import roles, shares
 from impasto.pyramid import ObjectivesAt, coarse_to_fine
 from impasto.recipe import files_read, recipe
+from impasto.regions import Guides, Mask, Painted, Region, fitted, guides, mask_in, rest_of
 from impasto.settings import Options, Settings, validated
 from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
@@ -39,10 +40,13 @@ from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
-from impasto.views import Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
+from impasto.views import LeftAsItIs, Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
+
+NOTHING = 1e-3
+"""Part of a picture that regions may leave without anything being painted there."""
 
 OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
@@ -53,21 +57,27 @@ Sources = Source | list[Source] | tuple[Source, ...]
 
 
 def stylize(
-    content: Source, style: Sources, settings: Settings | None = None, **options: Unpack[Options]
+    content: Source,
+    style: Sources,
+    settings: Settings | None = None,
+    *,
+    regions: Sequence[Region] = (),
+    **options: Unpack[Options],
 ) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, or of several, step by step.
 
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
-    in [0, 1], on the device of the run. Pictures are read and the network is loaded at the call, so that whatever is
-    wrong shows at once.
+    in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
+    the rest in that of ``style``. Pictures are read and the network is loaded at the call, so that whatever is wrong
+    shows at once.
 
     Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
     LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
     LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
     chosen = settings if settings and not options else validated(settings, **options)
-    return _begin("stylize", chosen, {"content": content, **by_role(style)})
+    return _begin("stylize", chosen, {"content": content, **by_role(style), **of_regions(regions)}, regions=regions)
 
 
 def paint(
@@ -75,12 +85,13 @@ def paint(
     style: Sources,
     settings: Settings | None = None,
     *,
+    regions: Sequence[Region] = (),
     on_step: OnStep | None = None,
     **options: Unpack[Options],
 ) -> Picture:
     """The picture of ``stylize``, of its best step. ``on_step`` is called with every step; where it returns False, that
     is the last. Raises what ``stylize`` raises."""
-    return best_of(stylize(content, style, settings, **options), on_step)
+    return best_of(stylize(content, style, settings, regions=regions, **options), on_step)
 
 
 def by_role(style: Sources) -> dict[str, Source]:
@@ -90,6 +101,13 @@ def by_role(style: Sources) -> dict[str, Source]:
     if not style:
         raise UsageError("`style`: at least one painting is wanted")
     return roles(style)
+
+
+def of_regions(regions: Sequence[Region]) -> dict[str, Source]:
+    """The pictures of regions by what they are for: ``region_1_mask``, ``region_1_style``, ``region_1_style_mask``."""
+    parts = ("mask", "style", "style_mask")
+    found = {f"region_{n}_{part}": getattr(region, part) for n, region in enumerate(regions, 1) for part in parts}
+    return {role: source for role, source in found.items() if source is not None}
 
 
 class Painter:
@@ -177,6 +195,7 @@ def _begin(
     sources: Mapping[str, Source],
     canvas: Canvas | None = None,
     kept: "Kept | None" = None,
+    regions: Sequence[Region] = (),
     **about: Any,
 ) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
@@ -185,7 +204,9 @@ def _begin(
     sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
         kept = kept or Kept(settings)
-        prepared = _prepared(settings, sources, canvas, kept)
+        prepared = _prepared(settings, sources, canvas, kept, regions)
+    if regions:
+        about["regions"] = [{"colour": region.colour} for region in regions]
     about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
     return _steps(*prepared, made_of, origin_of(sources.get("content"), settings))
@@ -234,6 +255,9 @@ class Kept:
 
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
         """A picture at the size of the run, and the run's own; paintings are read once."""
+        if role.endswith("mask"):
+            mask: Tensor = named(role, read, source, max_pixels=self.settings.max_pixels)
+            return mask.to(self.device)
         is_painting = role != "content"
         if is_painting and role in self.paintings and self.paintings[role][0] is source:
             return self.paintings[role][1]
@@ -262,16 +286,26 @@ def held(source: Source) -> Source:
 
 
 def _prepared(
-    settings: Settings, sources: Mapping[str, Source], canvas: Canvas | None, kept: Kept
+    settings: Settings,
+    sources: Mapping[str, Source],
+    canvas: Canvas | None,
+    kept: Kept,
+    regions: Sequence[Region] = (),
 ) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
     device, network_in = kept.device, kept.network
     pictures = {role: kept.picture(role, of) for role, of in sources.items()}
     precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
-    shares(settings.blend, settings.style_layers, len(pictures.keys() - {"content"}) or 1)
+    masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
+    shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
+    masks_at = masks_of(regions, masks, (height, width))
+    if left := [n for n, region in enumerate(regions, 1) if region.style is None]:
+        view = LeftAsItIs(
+            view, pictures["content"], torch.stack([masks_at(height, width)[n] for n in left]).amax(dim=0)
+        )
     pictures = coloured(settings, pictures)
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
@@ -290,15 +324,49 @@ def _prepared(
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         for precision in precisions:
-            photograph, paintings = small.get("content"), [of for role, of in small.items() if role != "content"]
+            photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
+            at = masks_at(*photograph.shape[2:]) if photograph is not None and regions else {}
+            painted = painted_regions(at, masks, small)
             objective: Objective = objective_of(
-                settings, network_in(precision), photograph, paintings, multiple, kept.targets
+                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted
             )
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
     return objectives_at, start, settings, view, dial
+
+
+def masks_of(
+    regions: Sequence[Region], masks: Mapping[str, Tensor], canvas: Canvas
+) -> Callable[[int, int], dict[int, Mask]]:
+    """The masks of ``regions`` by their number, at a height and width. Raises UsageError for what is no mask of a
+    picture as large as ``canvas``."""
+
+    def at(height: int, width: int) -> dict[int, Mask]:
+        found = {}
+        for n, region in enumerate(regions, 1):
+            role = f"region_{n}_mask"
+            found[n] = named(
+                role, lambda mask, colour: fitted(mask_in(mask, colour), height, width), masks[role], region.colour
+            )
+        return found
+
+    at(*canvas)
+    return at
+
+
+def painted_regions(
+    at: Mapping[int, Mask], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor]
+) -> list[Painted]:
+    """Those whose masks are ``at`` one size, with the ``pictures`` of that size."""
+    found = []
+    for n, mask in at.items():
+        painting, of_painting = pictures.get(f"region_{n}_style"), masks.get(f"region_{n}_style_mask")
+        if painting is not None and of_painting is not None:
+            of_painting = named(f"region_{n}_style_mask", fitted, mask_in(of_painting), *painting.shape[2:])
+        found.append(Painted(mask, painting, of_painting))
+    return found
 
 
 def coloured(settings: Settings, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -363,17 +431,26 @@ def objective_of(
     painting: Tensor | Sequence[Tensor] | None = None,
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
+    regions: Sequence[Painted] = (),
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
-    finds them."""
+    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)
         terms.append(Content(P, settings.content_layers, settings.content_weight))
     if paintings and settings.style_weight:
-        terms += style_terms(settings, network, paintings, multiple, targets)
+        rest = guides(network, rest_of([region.mask for region in regions]), settings.style_layers) if regions else None
+        if rest is None or rest.part > NOTHING:
+            terms += style_terms(settings, network, paintings, multiple, targets, rest)
+        terms += [
+            term
+            for region in regions
+            if region.painting is not None
+            for term in style_terms_of_region(settings, network, region, multiple)
+        ]
     if photograph is not None and settings.keep_lines:
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
@@ -396,15 +473,30 @@ def style_terms(
     paintings: Sequence[Tensor],
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
+    where: Guides | None = None,
 ) -> list[Style]:
-    """One for each painting and style loss."""
+    """One for each painting and style loss; where only a region counts, as strong for each of its pixels."""
     of_paintings = zip(paintings, shares(settings.blend, settings.style_layers, len(paintings)), strict=True)
+    of_layer, beta = (None, settings.beta) if where is None else (where.of_layer, settings.beta * where.part)
     return [
-        Style(of, targets(network, painting, layers, of), layers, settings.beta * weight, multiple=multiple)
+        Style(of, targets(network, painting, layers, of), layers, beta * weight, multiple=multiple, guides=of_layer)
         for painting, layers in of_paintings
         if layers
         for of, weight in style_losses_of(settings).items()
     ]
+
+
+def style_terms_of_region(
+    settings: Settings, network: Network, region: Painted, multiple: float | Tensor = 1.0
+) -> list[Style]:
+    """Those of a region's own painting."""
+    assert region.painting is not None
+    layers, where = settings.style_layers, guides(network, region.mask, settings.style_layers)
+    of_painting = None if region.of_painting is None else guides(network, region.of_painting, layers).of_layer
+    targets = partial(style_targets, guides=of_painting)
+    return style_terms(
+        settings.model_copy(update={"blend": None}), network, [region.painting], multiple, targets, where
+    )
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:

@@ -1,7 +1,8 @@
 """What a network sees of a place in a picture, and the sums over its positions that style is told by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from jaxtyping import Float
 
@@ -63,6 +64,9 @@ class Features:
     features where the network imitates another one: F = R V. Sums over positions are read out after summing: R F
     itself, large at the low layers, is only made by ``matrix``.
 
+    ``guide`` ``(M,)`` weighs the positions, from 0 to 1, where only a region counts: sums are Σ_k g_k F_k and so on,
+    and M is Σ_k g_k.
+
     ``sum``, ``gram`` and ``positions`` add up: those of a picture are the sums of those of its places.
     """
 
@@ -70,6 +74,7 @@ class Features:
     readout: Tensor | None = None
     place: Place | None = None
     stride: int = 1
+    guide: Tensor | None = None
 
     @property
     def counted(self) -> tuple[slice, slice]:
@@ -92,10 +97,19 @@ class Features:
         """The activation at every position that counts."""
         return self.activation[..., *self.counted].flatten(2).squeeze(0)
 
+    def guided(self, weights: Float[Tensor, "h_l w_l"]) -> "Features":
+        """The same with ``weights``, of all positions in the picture, as its guide."""
+        return replace(self, guide=weights[self.in_picture].flatten().to(self.activation.dtype))
+
     @property
-    def positions(self) -> int:
-        """M."""
-        return self.V.shape[1]
+    def positions(self) -> Any:
+        """M; a number, or with a guide a scalar."""
+        return self.V.shape[1] if self.guide is None else precise(self.guide).sum()
+
+    @property
+    def weighted(self) -> Float[Tensor, "N_own M"]:
+        """√g_k V_k, whose products with themselves are weighted by g."""
+        return self.V if self.guide is None else self.V * self.guide.sqrt()
 
     @cached_property
     def matrix(self) -> Float[Tensor, "N M"]:
@@ -107,6 +121,8 @@ class Features:
         """``sum`` and ``gram``, for less than each costs on its own."""
         from impasto.gradients import FirstAndSecondMoment
 
+        if self.guide is not None:
+            return self.sum, self.gram
         total, G = FirstAndSecondMoment.apply(self.V)  # type: ignore[no-untyped-call]
         R = self.readout
         return total if R is None else precise(R) @ total, read_twice(precise(G), R)
@@ -114,13 +130,14 @@ class Features:
     @cached_property
     def sum(self) -> Float[Tensor, " N"]:
         """Σ_k F_ik, in float32 at least."""
-        total = self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
+        weighed = self.V if self.guide is None else self.V * self.guide
+        total = weighed.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
         return total if self.readout is None else precise(self.readout) @ total
 
     @cached_property
     def gram(self) -> Float[Tensor, "N N"]:
         """F Fᵀ (equation 3), multiplied in the network's precision."""
-        return gram_of(self.V, self.readout)
+        return gram_of(self.weighted, self.readout)
 
 
 def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:

@@ -25,7 +25,9 @@ def gram(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:
     return G
 
 
-def style_loss(G: Float[Tensor, "N N"], A: Float[Tensor, "N N"], M: int, M_a: int) -> Float[Tensor, ""]:
+def style_loss(
+    G: Float[Tensor, "N N"], A: Float[Tensor, "N N"], M: int | float | Tensor, M_a: int | float | Tensor
+) -> Float[Tensor, ""]:
     """Equation 4: E_l = 1 / (4 N² M²) Σ_ij (G_ij − A_ij)², for one layer.
 
     M and M_a are the numbers of positions that G and A were summed over. The paper has painting and photograph of one

@@ -189,11 +189,17 @@ def content_targets(
 
 @torch.no_grad()
 def style_targets(
-    network: Network, painting: Float[Tensor, "1 3 h w"], layers: Collection[str], style_loss: StyleLoss
+    network: Network,
+    painting: Float[Tensor, "1 3 h w"],
+    layers: Collection[str],
+    style_loss: StyleLoss,
+    guides: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
-    """A: the painting's statistics, or what the style loss makes of them."""
+    """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them."""
     target = getattr(style_loss, "target", as_it_is)
-    return {layer: target(style_loss.statistic(F)) for layer, F in seen(network, painting, layers)}
+    found = seen(network, painting, layers)
+    guided = ((layer, F if guides is None else F.guided(guides[layer])) for layer, F in found)
+    return {layer: target(style_loss.statistic(F)) for layer, F in guided}
 
 
 def seen(network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> list[tuple[str, Features]]:

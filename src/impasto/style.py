@@ -52,7 +52,7 @@ class SecondMoment(NamedTuple):
     """F Fᵀ ``(N, N)``, over M positions."""
 
     second: Tensor
-    M: float
+    M: float | Tensor
 
 
 class Moments(NamedTuple):
@@ -60,7 +60,7 @@ class Moments(NamedTuple):
 
     first: Tensor
     second: Tensor
-    M: float
+    M: float | Tensor
 
     @property
     def mean(self) -> Float[Tensor, " N"]:
@@ -95,7 +95,7 @@ def both_moments(F: Features) -> Moments:
 
 def gram(x: SecondMoment, a: SecondMoment) -> Float[Tensor, ""]:
     """The paper's E_l, equation 4: 1 / (4 N²) Σ_ij (G_ij / M − A_ij / M_a)²."""
-    return style_loss(x.second, a.second, int(x.M), int(a.M))
+    return style_loss(x.second, a.second, x.M, a.M)
 
 
 def moments(x: Moments, a: Moments, epsilon: float = 1e-6) -> Float[Tensor, ""]:

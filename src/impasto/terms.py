@@ -72,7 +72,8 @@ class Style:
     """β Σ_l w_l E_l (equation 5), with E_l of equation 4 or another style loss.
 
     ``targets`` are the painting's sums in each layer, or what the style loss makes of them. β is ``weight`` times
-    ``multiple``, which may be changed while the picture is painted: see ``balance.py``.
+    ``multiple``, which may be changed while the picture is painted: see ``balance.py``. ``guides`` weigh the positions
+    of each layer, ``(h_l, w_l)``, where only a region counts.
     """
 
     of: StyleLoss
@@ -81,9 +82,10 @@ class Style:
     weight: float
     name: str = "style"
     multiple: float | Tensor = 1.0
+    guides: Mapping[str, Tensor] | None = None
 
-    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
-        return self.of.statistic(F)
+    def statistic(self, layer: str, F: Features) -> Sums:
+        return self.of.statistic(F if self.guides is None else F.guided(self.guides[layer]))
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
         weighted: Tensor = self.weight * self.layers[layer] * self.of.loss(sums, self.targets[layer])

@@ -64,6 +64,22 @@ class WithColoursOf:
         return (luminance(image).clamp(least, most) + c).clamp(0, 1)
 
 
+class LeftAsItIs:
+    """The view of an image in which ``photograph`` stays where ``mask`` is 1; ``view`` is that of the rest."""
+
+    def __init__(self, view: View, photograph: Float[Tensor, "1 3 h w"], mask: Float[Tensor, "1 1 h w"]) -> None:
+        self.view, self.photograph, self.mask = view, photograph, mask
+        self.left = cache(self.at)
+
+    def at(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Mask and photograph at this size."""
+        return resized(self.mask, height, width), resized(self.photograph, height, width)
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        mask, photograph = self.left(*image.shape[2:])
+        return self.view(image).lerp(photograph, mask)
+
+
 class Blurred(torch.autograd.Function):
     """``chroma_blur`` of an image with its edges around it."""
 

@@ -350,6 +350,18 @@ def parts(text: str | None) -> tuple[Any, ...] | None:
     return tuple(part if part in ("fine", "coarse") else number(part) for part in found)
 
 
+REGION = re.compile(r"(?P<mask>.+?)(?P<colour>#[0-9a-fA-F]{6})?=(?P<style>[^@]+)(?:@(?P<style_mask>.+))?")
+
+
+def region(text: str) -> dict[str, Any]:
+    """``MASK[#COLOUR]=PAINTING[@MASK]`` as the fields of a ``regions.Region``."""
+    found = REGION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--region: '{text}' should be MASK=PAINTING, MASK#ff8000=PAINTING or MASK=keep")
+    of = found.groupdict()
+    return of | {"style": None if of["style"] == "keep" else of["style"]}
+
+
 def style_losses(text: str | None) -> dict[str, float] | None:
     """``gram=1,moments=0.1`` as style losses with weights."""
     return weighted("--style-loss", text, "style losses, each once: gram=1,moments=0.1")

@@ -3,7 +3,7 @@
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -30,8 +30,10 @@ def run(
     options: dict[str, Any],
     *,
     name: str = "",
+    also: Sequence[str] = (),
 ) -> None:
-    """Paint what ``begin`` starts with these settings and pictures, files by what they are for, as the options say.
+    """Paint what ``begin`` starts with these settings and pictures, files by what they are for, as the options say;
+    ``also`` are other files that it reads.
 
     Whatever can be refused is refused before torch is imported, which takes seconds. A picture whose file is not named
     is named after ``pictures`` and ``name``.
@@ -45,13 +47,13 @@ def run(
     check_pipes(list(pictures.values()), out, options)
     outs, sheet = outputs(out, tries)
     between = saved_between(settings.steps_in_all, options["save_every"])
-    files = [file for file in files_read(settings, **pictures).values() if file != str(PIPE)]
+    files = [*(file for file in files_read(settings, **pictures).values() if file != str(PIPE)), *also]
     if out != PIPE:
         on_the_way = [numbered(path, index) for path in outs for index in between]
         for path in (*outs, *on_the_way, *filter(None, [sheet])):
             check_output(path, files, bits=options["bits"])
     sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
-    for file in files_read(settings, **sources).values():
+    for file in (*files_read(settings, **sources).values(), *also):
         decode(file, size=settings.size, max_pixels=settings.max_pixels)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:

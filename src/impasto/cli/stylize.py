@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from impasto.cli import options as o
-from impasto.cli.options import LOSS, NUMBER, option
+from impasto.cli.options import LOSS, NUMBER, PICTURE, option
 from impasto.cli.run import run
 from impasto.paintings import roles
 
@@ -53,6 +53,15 @@ def stylize(
             default="all alike",
         ),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        option(
+            "--region",
+            panel=PICTURE,
+            text="MASK[#COLOUR]=PAINTING[@MASK], once for each: where the mask is white, or has the colour, PAINTING "
+            "counts, or what its own mask leaves of it. MASK=keep leaves the photograph there.",
+        ),
+    ] = None,
     stroke_size: o.StrokeSize = None,
     colour: Annotated[str | None, option("--colour", panel=LOSS, text="Whose: {colours}.", default="painting")] = None,
     keep_colours: Annotated[
@@ -97,9 +106,15 @@ def stylize(
         colour=colour or ("matched" if keep_colours else None),
     )
 
-    def begin(settings: "Settings", content: "Source", **styles: "Source") -> o.Course:
+    regions = [o.region(text) for text in region or []]
+
+    def begin(settings: "Settings", content: "Source", **sources: "Source") -> o.Course:
         from impasto import facade
+        from impasto.regions import Region
 
-        return facade.stylize(content, list(styles.values()), settings)
+        styles = [source for role, source in sources.items() if role.startswith("style")]
+        return facade.stylize(content, styles, settings, regions=[Region(**of) for of in regions])
 
-    run(settings, {"content": content, **roles(style)}, begin, options)
+    masks = [of["mask"] for of in regions]
+    more = [of[part] for of in regions for part in ("style", "style_mask") if of[part] is not None]
+    run(settings, {"content": content, **roles(style)}, begin, options, also=[*masks, *more])

@@ -44,7 +44,8 @@ def measures(
 
 def mean_gram(F: Features) -> Tensor:
     """G / M."""
-    return F.gram / F.positions
+    mean: Tensor = F.gram / F.positions
+    return mean
 
 
 def missed(found: Tensor, wanted: Tensor) -> float:

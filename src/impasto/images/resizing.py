@@ -6,7 +6,7 @@ from impasto.images.decoding import MIN_SIDE
 from impasto.tensors import Tensor
 
 
-def resized(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[Tensor, "1 3 h2 w2"]:
+def resized(image: Float[Tensor, "1 c h w"], height: int, width: int) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` at another size, antialiased."""
     from torch.nn.functional import interpolate
 
