@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 
 import impasto
-from impasto.cli import app
+from impasto.cli import app, with_command
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -22,14 +22,15 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
 
 def test_every_command_line_is_one_the_program_takes():
     """Parsed, not run."""
-    text = README.read_text(encoding="utf-8")
-    commands = "stylize|reconstruct|texture|figures|samples|recipe|weights"
-    lines = re.findall(rf"(?:^    |`|&& )impasto ((?:{commands})[^`\n]*)", text, re.MULTILINE)
-    assert len(lines) > 8
+    files = README, README.parent / "docs" / "controls.md"
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    commands = r"stylize|reconstruct|texture|figures|samples|recipe|weights|sample:|-|\w+\.jpg"
+    lines = re.findall(rf"(?:^    |`|&& |\| )impasto ((?:{commands})[^`\n>]*)", text, re.MULTILINE)
+    assert len(lines) > 25
     group = typer.main.get_command(app)
     for line in lines:
-        arguments = shlex.split(line)
-        if "--help" in arguments:
+        arguments = with_command(shlex.split(line))
+        if "--help" in arguments or "PHOTO" in arguments:
             continue
         command = group
         while hasattr(command, "commands") and arguments:

@@ -89,8 +89,8 @@ def test_an_unknown_option_is_refused_by_its_name(name):
 
 
 def test_all_that_is_wrong_is_told_at_once():
-    with pytest.raises(UsageError, match=r"^`size`: .*; `solver`: .*; `colour`: "):
-        validated(size=1, solver="sgd", colour="red")
+    with pytest.raises(UsageError, match=r"^`size`: .*; `solver`: .*; `hue`: "):
+        validated(size=1, solver="sgd", hue="red")
 
 
 @pytest.mark.parametrize("option", Settings.model_fields)

@@ -124,7 +124,7 @@ def test_a_start_that_is_not_a_number_diverges(solver):
 
 
 def test_adam_says_when_it_diverges_and_lbfgs_stops_at_its_best():
-    with pytest.raises(DivergedError, match="--solver lbfgs"):
+    with pytest.raises(DivergedError, match="`solver` lbfgs"):
         list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "adam"))
     steps = list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "lbfgs"))
     assert math.isfinite(steps[-1].loss)

@@ -211,7 +211,7 @@ def until_it_listens(child):
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_kill_at_any_moment_brings_no_traceback(process, small, tmp_path, kill):
     """From the first moment that Python lets a program listen to it."""
-    for milliseconds in (0, 10, 50, 120, 250, 500, 1000, 2000):
+    for milliseconds in (0, 50, 250, 1000, 2000):
         child = process(*small, "--steps", 10**9, "-o", "x.png")
         until_it_listens(child)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -246,7 +246,7 @@ def test_what_is_kept_is_as_large_as_was_asked_for(impasto, photograph, painting
 
 
 def test_a_signal_before_there_is_a_picture(impasto, small, monkeypatch):
-    def steps(*_):
+    def steps(*_, **__):
         raise KeyboardInterrupt
         yield
 
@@ -257,8 +257,8 @@ def test_a_signal_before_there_is_a_picture(impasto, small, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("redirect", [">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&-", "| true"])
-@pytest.mark.parametrize("command", ["samples", "stylize", "stylize --json", "stylize --help", "nonsense"])
+@pytest.mark.parametrize("redirect", [">/dev/full", "2>/dev/full", ">&- 2>&-", "| true"])
+@pytest.mark.parametrize("command", ["samples", "stylize", "stylize --json"])
 def test_nobody_to_speak_to(small, tmp_path, command, redirect):
     rest = [*small[1:], "-o", "x.png"] if command in ("stylize", "stylize --json") else []
     line = shlex.join([sys.executable, "-m", "impasto", *command.split(), *map(str, rest)])

@@ -25,6 +25,7 @@ from impasto.errors import DivergedError, LimitError, UsageError
 from impasto.network.protocol import CAFFE
 from impasto.network.registry import load_network
 from impasto.network.weights import Weights, save_weights
+from impasto.regions import Region
 from impasto.settings import Settings, validated
 from impasto.solver import Step
 
@@ -218,7 +219,7 @@ def test_what_is_no_layer_list_is_refused(text):
 def test_threads(impasto, small, monkeypatch):
     seen, before = [], torch.get_num_threads()
 
-    def steps(*_):
+    def steps(*_, **__):
         seen.append(torch.get_num_threads())
         yield Step(0, torch.zeros(1, 3, 16, 16), {"content": 1.0}, 0.0, 1, recipe={})
 
@@ -242,8 +243,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
     assert stated.keys() >= Settings.model_fields.keys()
     for name in Settings.model_fields:
         default = getattr(defaults, name)
-        if name in ("weights", "quality"):
-            assert (default, stated[name]) == (None, False)
+        if name in ("weights", "quality", "blend"):
+            assert (default, stated[name]) == (None, "all alike" if name == "blend" else False)
             continue
         assert f"[default: ({stated[name]})]" in told.replace(" (", " ("), name
         if name.endswith("_layers"):
@@ -262,13 +263,16 @@ EVERY_OPTION = (
     "--style-loss gaussian,moments=0.5 --tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
     "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
+    "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
 
 
 def test_every_option_reaches_the_settings(impasto, photograph, painting, monkeypatch):
     seen = []
-    monkeypatch.setattr(facade, "stylize", lambda *given: seen.append(given) or iter(()))
+    monkeypatch.setattr(facade, "stylize", lambda *given, regions: seen.append((*given, regions)) or iter(()))
+    for name in ("m.png", "n.png", "b.png", "c.png"):
+        Path(name).write_bytes(photograph.read_bytes())
     assert impasto("stylize", photograph, painting).code == 0
     assert impasto("stylize", photograph, painting, *shlex.split(EVERY_OPTION)).code == 0
     assert impasto("stylize", photograph, painting, "--strength", 0.8).code == 0
@@ -297,10 +301,15 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         device="cpu",
         precision="float32",
         max_pixels=5000,
+        blend=(1, "fine"),
+        stroke_size=0.5,
+        colour="recoloured",
     )
     assert every.model_fields_set == set(Settings.model_fields)  # steps among them: auto
-    pictures = (str(photograph), str(painting))
-    assert seen == [(*pictures, settings) for settings in (Settings(), every, Settings(strength=0.8))]
+    pictures = (str(photograph), [str(painting)])
+    regions = [Region("m.png", "b.png", "#ff0000", "c.png"), Region("n.png")]
+    expected = ((Settings(), []), (every, regions), (Settings(strength=0.8), []))
+    assert seen == [(*pictures, settings, of) for settings, of in expected]
 
 
 BAD_OPTIONS = {
@@ -450,7 +459,7 @@ def test_weights_of_no_numbers_diverge_at_once(impasto, small):
 
 @pytest.mark.parametrize("end", [None, DivergedError("diverged"), LimitError("no memory"), KeyboardInterrupt()])
 def test_however_a_run_ends_the_picture_of_lowest_loss_is_saved(impasto, small, monkeypatch, end):
-    def steps(*_):
+    def steps(*_, **__):
         for index, loss in enumerate([5.0, 3.0, 4.0]):
             image = torch.full((1, 3, 16, 16), index / 4)
             yield Step(index, image, {"content": loss}, index / 10, index + 1, recipe={})
