@@ -301,11 +301,9 @@ def _prepared(
     shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
-    masks_at = masks_of(regions, masks, (height, width))
-    if left := [n for n, region in enumerate(regions, 1) if region.style is None]:
-        view = LeftAsItIs(
-            view, pictures["content"], torch.stack([masks_at(height, width)[n] for n in left]).amax(dim=0)
-        )
+    whole = masks_at(height, width, regions, masks)
+    if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
+        view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
     pictures = coloured(settings, pictures)
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
@@ -313,11 +311,8 @@ def _prepared(
         network, photograph = network_in(precisions[0]), resized(pictures["content"], *image.shape[2:])
         return content_distance(network, next(iter(settings.content_layers)), scored(view(image)), photograph)
 
-    dial = (
-        Dial(distance, device)
-        if settings.distance is not None and len(pictures) > 1 and "content" in pictures
-        else None
-    )
+    has_both = "content" in pictures and len(pictures) > 1
+    dial = Dial(distance, device) if settings.distance is not None and has_both else None
     multiple = 1.0 if dial is None else dial.multiple
 
     def objectives_at(factor: float) -> Iterator[Objective]:
@@ -325,8 +320,7 @@ def _prepared(
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
-            at = masks_at(*photograph.shape[2:]) if photograph is not None and regions else {}
-            painted = painted_regions(at, masks, small)
+            painted = [] if photograph is None else painted_regions(regions, masks, small, photograph.shape[2:])
             objective: Objective = objective_of(
                 settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted
             )
@@ -337,31 +331,22 @@ def _prepared(
     return objectives_at, start, settings, view, dial
 
 
-def masks_of(
-    regions: Sequence[Region], masks: Mapping[str, Tensor], canvas: Canvas
-) -> Callable[[int, int], dict[int, Mask]]:
-    """The masks of ``regions`` by their number, at a height and width. Raises UsageError for what is no mask of a
-    picture as large as ``canvas``."""
+def masks_at(height: int, width: int, regions: Sequence[Region], masks: Mapping[str, Tensor]) -> list[Mask]:
+    """The masks of ``regions`` at this size. Raises UsageError for what is no mask of such a picture."""
 
-    def at(height: int, width: int) -> dict[int, Mask]:
-        found = {}
-        for n, region in enumerate(regions, 1):
-            role = f"region_{n}_mask"
-            found[n] = named(
-                role, lambda mask, colour: fitted(mask_in(mask, colour), height, width), masks[role], region.colour
-            )
-        return found
+    def mask_of(mask: Tensor, colour: str | None) -> Mask:
+        return fitted(mask_in(mask, colour), height, width)
 
-    at(*canvas)
-    return at
+    roles_of_masks = (f"region_{n}_mask" for n in range(1, len(regions) + 1))
+    return [named(role, mask_of, masks[role], of.colour) for role, of in zip(roles_of_masks, regions, strict=True)]
 
 
 def painted_regions(
-    at: Mapping[int, Mask], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor]
+    regions: Sequence[Region], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor], size: Sequence[int]
 ) -> list[Painted]:
-    """Those whose masks are ``at`` one size, with the ``pictures`` of that size."""
+    """``regions`` at one size, that of ``pictures``; its height and width are those of the photograph."""
     found = []
-    for n, mask in at.items():
+    for n, mask in enumerate(masks_at(size[0], size[1], regions, masks), 1):
         painting, of_painting = pictures.get(f"region_{n}_style"), masks.get(f"region_{n}_style_mask")
         if painting is not None and of_painting is not None:
             of_painting = named(f"region_{n}_style_mask", fitted, mask_in(of_painting), *painting.shape[2:])

@@ -26,7 +26,7 @@ NEAR = 32 / 255
 LEAST = 0.25
 """Of a region, what has to be left of it where only its inside counts."""
 
-HALF_A_FRAME = 0.02
+DISTORTION = 0.02
 """By how much the proportions of a mask and its picture may differ."""
 
 
@@ -73,7 +73,7 @@ def mask_in(picture: Float[Tensor, "1 3 h w"], colour: str | None = None) -> Mas
 
 def fitted(mask: Mask, height: int, width: int) -> Mask:
     """``mask`` at the size of its picture. Raises UsageError where it has other proportions, or is empty."""
-    if abs(mask.shape[3] * height / (mask.shape[2] * width) - 1) > HALF_A_FRAME:
+    if abs(mask.shape[3] * height / (mask.shape[2] * width) - 1) > DISTORTION:
         size, wanted = f"{mask.shape[3]} x {mask.shape[2]}", f"{width} x {height}"
         raise UsageError(f"a mask of {size} px does not fit a picture of {wanted}: it has other proportions")
     found = interpolate(mask, (height, width), mode="bilinear", antialias=True).clamp(0, 1)

@@ -47,7 +47,7 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
 
 class WithColoursOf:
     """The view of an image's luminance with the colours of ``photograph``: c = p − luminance(p), which has none, and is
-    kept exactly. Luminance is held to where c leaves it within [0, 1]."""
+    kept but for rounding. Luminance is held to where c leaves it within [0, 1]."""
 
     def __init__(self, photograph: Float[Tensor, "1 3 h w"]) -> None:
         self.photograph = photograph

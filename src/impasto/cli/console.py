@@ -130,12 +130,12 @@ class Bar:
         self.task = self.progress.add_task("", total=100 if self.work.known else None)
 
     def step(self, step: "Step") -> None:
-        told = f"{step.size[0]} px" + ("" if step.total is None else f", step {step.index} of {step.total}")
+        told = f"{step.size[0]} px, step {step.index}"
         if self.work is None or not self.work.known:
-            self.progress.update(self.task, description=f"{told}, step {step.index}, loss {step.loss:.3g}")
+            self.progress.update(self.task, description=f"{told}, loss {step.loss:.3g}")
             return
         part, left = self.work.done(step)
-        told += f", {duration(left)} left" if step.index >= 3 else ""
+        told += f" of {step.total}" + (f", {duration(left)} left" if step.index >= 3 else "")
         self.progress.update(self.task, completed=100 * part, description=told)
 
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:

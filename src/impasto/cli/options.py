@@ -321,7 +321,8 @@ NoRecipe = Annotated[
     bool, option("--no-recipe", panel=OUTPUT, text="Leave settings, versions and inputs out of the file.")
 ]
 AsJson = Annotated[
-    bool, option("--json", panel=OUTPUT, text="JSON lines on stdout, an event each: start, step, saved, done, error.")
+    bool,
+    option("--json", panel=OUTPUT, text="JSON lines on stdout, an event each: start, step, saved, sheet, done, error."),
 ]
 HelpAll = Annotated[
     bool, typer.Option("--help-all", is_eager=True, callback=show_all, help="Show every option and exit.")
