@@ -97,7 +97,7 @@ def objective(
         found = load_network("vgg19", weights=weights).to(device, PRECISIONS[precision])
         return PlainLoop(found, photograph, painting, settings), photograph
     found = network_of(settings, torch.device(device), PRECISIONS[precision])
-    view = view_of(settings, [photograph, painting])
+    view = view_of(settings, {"content": photograph, "style": painting})
     made = objective_of(settings, found, photograph, painting)
     return made if view is as_it_is else Through(made, view), photograph
 

@@ -47,10 +47,10 @@ def test_the_multiple_stays_within_bounds():
 
 def test_the_photograph_is_at_0_and_upside_down_at_1():
     network, p = tiny_network(), picture(1)
-    layer = network.convolutions[-1]
-    assert content_distance(network, layer, p, p) == pytest.approx(0, abs=1e-5)
-    assert content_distance(network, layer, p.flip(2, 3), p) == pytest.approx(1, abs=1e-5)
-    assert 0 < content_distance(network, layer, 0.8 * p + 0.2 * picture(2), p) < 1
+    distance = content_distance(network, network.convolutions[-1], p)
+    assert distance(p) == pytest.approx(0, abs=1e-5)
+    assert distance(p.flip(2, 3)) == pytest.approx(1, abs=1e-5)
+    assert 0 < distance(0.8 * p + 0.2 * picture(2)) < 1
 
 
 def multiples_of(monkeypatch, **options) -> list[Balance]:

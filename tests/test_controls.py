@@ -11,7 +11,7 @@ from nets import tiny_network
 from PIL import Image
 
 import impasto as library
-from impasto import facade
+from impasto import facade, gradients
 from impasto.colours import COLOURS, cholesky, matched, symmetric, with_colours_of
 from impasto.errors import UsageError
 from impasto.facade import objective_of
@@ -190,6 +190,17 @@ def test_guided_statistics_are_weighted_sums(style_loss, soft_edge):
     np.testing.assert_allclose(found.second, np.einsum("k,ik,jk->ij", g, V, V), rtol=1e-10)
     if style_loss != "gram":
         np.testing.assert_allclose(found.first, V @ g, rtol=1e-10)
+
+
+def test_a_guided_covariance_has_no_negative_eigenvalues(monkeypatch):
+    """Of few positions, with soft weights, in bfloat16, multiplied as a GPU does."""
+    monkeypatch.setattr(gradients, "squared", lambda F: F.float() @ F.float().T)
+    V = torch.rand(1, 64, 4, 6, generator=torch.Generator().manual_seed(1)).add(1).bfloat16()
+    weights = torch.rand(4, 6, generator=torch.Generator().manual_seed(2))
+    found = STYLE_LOSSES["gaussian"].statistic(Features(V).guided(weights))
+    eigenvalues = torch.linalg.eigvalsh(found.covariance.double())
+    assert eigenvalues[0] > -1e-5
+    assert eigenvalues[-1] > 0.1
 
 
 def test_only_the_inside_of_a_region_counts():

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from impasto import replay
-from impasto.replay import Kept, Replayed, Tries, at_its_best, recorded
+from impasto.errors import DivergedError
+from impasto.replay import Kept, Replayed, Tries, asked, at_its_best, recorded
 from impasto.solver import (
     LBFGS,
     Adam,
@@ -105,6 +106,28 @@ def test_it_goes_back_only_to_what_was_kept():
         list(second.pairs)
     again = solver.step(Evaluate(objective), first)
     torch.testing.assert_close(again.point.image, second.point.image)
+
+
+def test_a_start_is_a_try_that_goes_nowhere(monkeypatch):
+    """Of an objective that was not asked before, and again in the middle, as where β is set anew."""
+    solver, objective = Replayed(LBFGS()), Valley()
+    monkeypatch.setattr(Tries, "ready", False)
+    assert asked(objective, start(1), solver) is objective
+    assert asked(objective, start(1), LBFGS()) is objective
+    monkeypatch.setattr(Tries, "ready", True)
+    image, plain = start(1), LBFGS()
+    for target in (0.4, 0.7):
+        objective.target = target
+        descent = begin(asked(objective, image, solver), image, solver)
+        expected = begin(objective, image, plain)
+        for _ in range(8):
+            descent, expected = advance(objective, descent, solver), advance(objective, expected, plain)
+            assert descent.evaluations == expected.evaluations
+            assert descent.state.point.terms == pytest.approx(expected.state.point.terms, rel=1e-6)
+            torch.testing.assert_close(descent.state.point.image, expected.state.point.image, rtol=0, atol=1e-6)
+        image = descent.state.point.image
+    with pytest.raises(DivergedError):
+        begin(asked(Valley(target=float("nan")), image, solver), image, solver)
 
 
 def test_what_cannot_be_recorded_is_called_as_it_is(monkeypatch):

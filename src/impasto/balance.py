@@ -67,14 +67,21 @@ class Dial:
 
 @torch.no_grad()
 def content_distance(
-    network: Network, layer: str, image: Float[Tensor, "1 3 h w"], photograph: Float[Tensor, "1 3 h w"]
-) -> float:
-    """How far the features F of ``image`` are from the photograph's P in one layer: 1 − the cosine between the two,
+    network: Network, layer: str, photograph: Float[Tensor, "1 3 h w"]
+) -> Callable[[Float[Tensor, "1 3 h w"]], float]:
+    """How far the features F of an image are from the photograph's P in one layer: 1 − the cosine between the two,
     seen from P's mean, on average over the positions; over the same of the photograph turned upside down. 0 is the
     photograph, and 1 as unlike it as another picture. Contrast alone does not count.
     """
-    pictures = image, photograph, photograph.flip(2, 3)
-    F, P, turned = (network(x, [layer])[layer].flatten(2).squeeze(0).float() for x in pictures)
+
+    @torch.no_grad()
+    def features(x: Tensor) -> Tensor:
+        return network(x, [layer])[layer].flatten(2).squeeze(0).float()
+
+    def apart(F: Tensor) -> Tensor:
+        return 1 - cosine_similarity(F - centre, P - centre, dim=0).mean()
+
+    P = features(photograph)
     centre = P.mean(dim=1, keepdim=True)
-    apart, most = (1 - cosine_similarity(x - centre, P - centre, dim=0).mean() for x in (F, turned))
-    return float(apart / most.clamp_min(1e-6))
+    most = apart(features(photograph.flip(2, 3))).clamp_min(1e-6)
+    return lambda image: float(apart(features(image)) / most)

@@ -307,9 +307,13 @@ def _prepared(
     pictures = coloured(settings, pictures)
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
+    @cache
+    def distance_at(height: int, width: int) -> Callable[[Tensor], float]:
+        network, photograph = network_in(precisions[0]), resized(pictures["content"], height, width)
+        return content_distance(network, next(iter(settings.content_layers)), photograph)
+
     def distance(image: Tensor) -> float:
-        network, photograph = network_in(precisions[0]), resized(pictures["content"], *image.shape[2:])
-        return content_distance(network, next(iter(settings.content_layers)), scored(view(image)), photograph)
+        return distance_at(*image.shape[2:])(scored(view(image)))
 
     has_both = "content" in pictures and len(pictures) > 1
     dial = Dial(distance, device) if settings.distance is not None and has_both else None

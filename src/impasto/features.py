@@ -64,8 +64,9 @@ class Features:
     features where the network imitates another one: F = R V. Sums over positions are read out after summing: R F
     itself, large at the low layers, is only made by ``matrix``.
 
-    ``guide`` ``(M,)`` weighs the positions, from 0 to 1, where only a region counts: sums are Σ_k g_k F_k and so on,
-    and M is Σ_k g_k.
+    ``guide`` ``(M,)`` are the roots of weights g_k from 0 to 1, where only a region counts: sums are Σ_k g_k F_k and so
+    on, and M is Σ_k g_k. (All three are of √g_k F_k and √g_k as the network's precision has them: a covariance of
+    weights that do not fit together has negative eigenvalues.)
 
     ``sum``, ``gram`` and ``positions`` add up: those of a picture are the sums of those of its places.
     """
@@ -98,18 +99,18 @@ class Features:
         return self.activation[..., *self.counted].flatten(2).squeeze(0)
 
     def guided(self, weights: Float[Tensor, "h_l w_l"]) -> "Features":
-        """The same with ``weights``, of all positions in the picture, as its guide."""
-        return replace(self, guide=weights[self.in_picture].flatten().to(self.activation.dtype))
+        """The same with ``weights`` g, of all positions in the picture."""
+        return replace(self, guide=weights[self.in_picture].flatten().sqrt().to(self.activation.dtype))
 
     @property
     def positions(self) -> Any:
         """M; a number, or with a guide a scalar."""
-        return self.V.shape[1] if self.guide is None else precise(self.guide).sum()
+        return self.V.shape[1] if self.guide is None else precise(self.guide).square().sum()
 
-    @property
+    @cached_property
     def weighted(self) -> Float[Tensor, "N_own M"]:
-        """√g_k V_k, whose products with themselves are weighted by g."""
-        return self.V if self.guide is None else self.V * self.guide.sqrt()
+        """√g_k V_k."""
+        return self.V if self.guide is None else self.V * self.guide
 
     @cached_property
     def matrix(self) -> Float[Tensor, "N M"]:
@@ -130,8 +131,10 @@ class Features:
     @cached_property
     def sum(self) -> Float[Tensor, " N"]:
         """Σ_k F_ik, in float32 at least."""
-        weighed = self.V if self.guide is None else self.V * self.guide
-        total = weighed.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
+        if self.guide is None:
+            total = self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
+        else:
+            total = precise(self.weighted) @ precise(self.guide)
         return total if self.readout is None else precise(self.readout) @ total
 
     @cached_property

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from impasto.balance import TRIALS, Balance, Dial
 from impasto.images.resizing import resized, scaled
-from impasto.replay import at_its_best
+from impasto.replay import asked, at_its_best
 from impasto.settings import Settings
 from impasto.solver import Descent, Objective, Step, advance, begin, solver_of
 from impasto.tensors import Tensor
@@ -126,7 +126,7 @@ class CoarseToFine:
     def begun_again(self, state: Ascent, objective: Objective) -> Ascent:
         """The solver anew, where it is, with another objective."""
         before = state.descent
-        descent = begin(objective, before.state.point.image, self.solver)
+        descent = self.descent(objective, before.state.point.image)
         return replace(
             state,
             descent=descent,
@@ -146,11 +146,15 @@ class CoarseToFine:
             evaluations=state.evaluations + state.descent.evaluations,
         )
 
+    def descent(self, objective: Objective, image: Float[Tensor, "1 3 h w"]) -> Descent:
+        """The solver at its start."""
+        return begin(asked(objective, image, self.solver), image, self.solver)
+
     def begun(self, image: Float[Tensor, "1 3 h w"], size: int = 0) -> Ascent:
         """The first state at a size."""
         objective = self.objectives.at(size, 0)
         assert objective is not None
-        descent = begin(objective, image, self.solver)
+        descent = self.descent(objective, image)
         point = descent.state.point
         return Ascent(descent, point.image, point.loss, (point.loss,), size)
 

@@ -35,6 +35,11 @@ def at_its_best(solver: Solver, device: torch.device) -> Solver:
     return Replayed(solver) if device.type == "cuda" and isinstance(solver, LBFGS) else solver
 
 
+def asked(objective: Objective, image: Image, solver: Solver) -> Objective:
+    """``objective``, asked in the way that ``solver`` will ask it, from ``image`` on."""
+    return solver.asked(objective, image) if isinstance(solver, Replayed) else objective
+
+
 class Replayed:
     """``LBFGS``, with the same steps up to rounding, for a device that is slower to be asked than to compute.
 
@@ -49,10 +54,22 @@ class Replayed:
     def start(self, point: Point) -> LBFGSState:
         return LBFGSState(point)
 
+    def of(self, objective: Objective) -> "Tries | None":
+        """Those of this objective; others are dropped, with what they have on the device."""
+        if self.tries is not None and self.tries.objective is not objective:
+            self.tries = None
+        return self.tries
+
+    def asked(self, objective: Objective, image: Image) -> Objective:
+        """``objective`` as it is recorded, or as it is before anything can be."""
+        if self.of(objective) is None and Tries.ready:
+            nowhere = Point(image, {}, torch.zeros_like(image))
+            self.tries = Tries(objective, LBFGSState(nowhere), self.history)
+        return self.tries or objective
+
     def step(self, evaluate: Evaluate, state: LBFGSState) -> LBFGSState | None:
-        tries = self.tries
-        if tries is None or tries.objective is not evaluate.objective:
-            self.tries = None  # and with it what it has on the device
+        tries = self.of(evaluate.objective)
+        if tries is None:
             self.tries = tries = Tries(evaluate.objective, state, self.history)
         elif not (isinstance(state.pairs, Kept) and state.pairs.latest and state.pairs.tries is tries):
             tries.load(state)
@@ -215,6 +232,12 @@ class Tries:
         of_S, of_Y = (torch.empty_like(D).index_copy_(0, oldest_first, of).to(q).flatten() for of in (a, gamma * p))
         Hg = gamma.to(q.dtype) * q + of_S @ self.S - of_Y @ self.Y
         return torch.where(SY[-1, -1] > 0, -Hg.view_as(gradient) * free, first_direction(gradient))
+
+    def value_and_gradient(self, image: Image) -> tuple[dict[str, float], Image]:
+        """The objective's, by a try that goes nowhere."""
+        self.x.copy_(image)
+        terms = self.once(0.0, forced=True).terms
+        return terms, self.g.clone()
 
     def point(self, terms: dict[str, float]) -> Point:
         """Where it is, as a value."""
