@@ -39,6 +39,24 @@ class FirstAndSecondMoment(torch.autograd.Function):
         return gradient
 
 
+class HalfSquares(torch.autograd.Function):
+    """½ Σ_ik (F_ik − P_ik)², in float32 at least. Keeps the difference, which is the gradient but for a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, F: Tensor, P: Tensor) -> Tensor:
+        E = F - P
+        ctx.save_for_backward(E)
+        dtype = torch.float32 if E.itemsize < 4 else E.dtype
+        total: Tensor  # on a GPU in one pass, whose sums are sums of sums
+        total = torch.linalg.vector_norm(E, dtype=dtype).square() if E.is_cuda else E.to(dtype).square().sum()
+        return total / 2
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (d,), (E,) = gradients, ctx.saved_tensors
+        return d * E, None
+
+
 def squared(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:
     """F Fᵀ; on a GPU in float32, which costs nothing there."""
     if F.is_cuda and F.itemsize < 4:

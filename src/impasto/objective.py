@@ -182,9 +182,9 @@ def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:
 def content_targets(
     network: Network, photograph: Float[Tensor, "1 3 h w"], layers: Collection[str]
 ) -> dict[str, Float[Tensor, "N h_l w_l"]]:
-    """P: the photograph's features, as maps."""
+    """P: the photograph's features, as maps, in the network's precision."""
     found = seen(network, photograph, layers)
-    return {layer: F.matrix.view(-1, *F.activation.shape[2:]) for layer, F in found}
+    return {layer: F.read.view(-1, *F.activation.shape[2:]) for layer, F in found}
 
 
 @torch.no_grad()

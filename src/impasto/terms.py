@@ -60,7 +60,7 @@ class Content:
 
     def statistic(self, layer: str, F: Features) -> Sums:
         P = self.targets[layer][:, *F.in_picture].flatten(1)
-        return content_loss(F.matrix, P), F.pixels
+        return content_loss(F.read, P), F.pixels
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
         L_content, pixels = sums

@@ -64,3 +64,16 @@ def test_convolutions_of_few_filters(size, mirror, channels, filters):
     gradient = random(filters, *size)
     expected = kernels.convolved_back(gradient, K, mirror)
     torch.testing.assert_close(fused.convolved_back(gradient, K, wider=mirror), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 3)])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_convolutions_of_three_colours(size, padding):
+    height, width = (side + 2 - 2 * padding for side in size)
+    x = random(3, height, width)
+    K = torch.randn(3, 3, 3, 3, generator=torch.Generator().manual_seed(3))
+    expected = kernels.convolution(x, K, padding)
+    torch.testing.assert_close(fused.of_colours(x, K, padding), expected, rtol=1e-4, atol=1e-5)
+    gradient = random(3, *size, seed=1)
+    expected = kernels.convolution_back(gradient, K, padding)
+    torch.testing.assert_close(fused.of_colours_back(gradient, K, padding), expected, rtol=1e-4, atol=1e-5)

@@ -306,6 +306,61 @@ def _launched_convolution(
     return out
 
 
+@triton.jit(do_not_specialize=SIZES)
+def _of_colours(
+    out,
+    x,
+    K,
+    h,
+    w,
+    height,
+    width,
+    first,
+    by_channel,
+    by_tap,
+    by_filter,
+    SHIFT: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    i, j = tl.program_id(1), tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    red = tl.zeros((COLUMNS,), tl.float32)
+    green, blue = red, red
+    for c in tl.static_range(3):
+        for tap in tl.static_range(9):
+            of_i, of_j = i + tap // 3 - SHIFT, j + tap % 3 - SHIFT
+            there = (of_i >= 0) & (of_i < h) & (of_j >= 0) & (of_j < w)
+            seen = tl.load(x + (c * h + of_i).to(tl.int64) * w + of_j, there, 0)
+            of_tap = K + first + c * by_channel + tap * by_tap
+            red += seen * tl.load(of_tap)
+            green += seen * tl.load(of_tap + by_filter)
+            blue += seen * tl.load(of_tap + 2 * by_filter)
+    here = out + i.to(tl.int64) * width + j
+    tl.store(here, red, j < width)
+    tl.store(here + height.to(tl.int64) * width, green, j < width)
+    tl.store(here + 2 * height.to(tl.int64) * width, blue, j < width)
+
+
+def of_colours(x: Tensor, K: Tensor, padding: int) -> Tensor:
+    return _launched_of_colours(x, K, (0, 9, 1, 27), padding, 2 * padding - 2)
+
+
+def of_colours_back(gradient: Tensor, K: Tensor, padding: int) -> Tensor:
+    return _launched_of_colours(gradient, K, (8, 27, -1, 9), 2 - padding, 2 - 2 * padding)  # the other way round
+
+
+def _launched_of_colours(x: Tensor, K: Tensor, steps: tuple[int, ...], shift: int, more: int) -> Tensor:
+    """``more``: rows and columns than ``x``."""
+    height, width = (size + more for size in x.shape[2:])
+    out = x.new_empty(1, 3, height, width)
+    _of_colours[triton.cdiv(width, 256), height](
+        *(out, x.contiguous(), K.contiguous(), *x.shape[2:], height, width, *steps),
+        SHIFT=shift,
+        COLUMNS=256,
+        num_warps=4,
+    )
+    return out
+
+
 def least(count: int) -> int:
     """What a matrix product takes: a power of two, from 16 on."""
     return max(16, 1 << (count - 1).bit_length())
