@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from impasto.features import Features
 from impasto.losses import style_loss
-from impasto.tensors import Tensor, exact
+from impasto.tensors import Tensor, exact, returned
 
 Sums = tuple[Any, ...]
 """What a statistic is: tensors and numbers, each of which adds up."""
@@ -164,7 +164,7 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     """
     projected = ridged(x.along(a.directions))
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
-    roots = trace_of_root(exact(scaled)).to(scaled.device)
+    roots = returned(trace_of_root(exact(scaled)), scaled)
     rest = (x.variance + len(x.mean) * RIDGE - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = trace(projected) + a.variances.sum() - 2 * roots
     distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()

@@ -16,18 +16,28 @@ else:
     Tensor = Any
 
 
+def lacks_float64(device: "torch.device") -> bool:
+    """Whether there is no float64 on it, as on Apple's GPUs."""
+    return device.type == "mps"
+
+
 def wide(x: Tensor) -> Tensor:
     """A scalar in float64, as Python's floats are, where the device has that."""
     import torch
 
-    return x.float() if x.device.type == "mps" else x.to(torch.float64)
+    return x.float() if lacks_float64(x.device) else x.to(torch.float64)
 
 
 def exact(x: Tensor) -> Tensor:
     """Matrices in float64, on the CPU where the device does not have that."""
     import torch
 
-    return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
+    return (x.cpu() if lacks_float64(x.device) else x).to(torch.float64)
+
+
+def returned(x: Tensor, like: Tensor) -> Tensor:
+    """What was computed of ``exact`` matrices to where ``like`` is, in float64 where that device has it."""
+    return (x.to(like.dtype) if lacks_float64(like.device) else x).to(like.device)
 
 
 class Numbers(Mapping[str, float]):
@@ -85,4 +95,4 @@ def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":  # no
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-__all__ = ["Numbers", "Tensor", "exact", "free_memory", "side_by_side", "wide"]
+__all__ = ["Numbers", "Tensor", "exact", "free_memory", "lacks_float64", "returned", "side_by_side", "wide"]
