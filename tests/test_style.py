@@ -1,5 +1,7 @@
 """Every style loss against its formula in NumPy and SciPy, against differences, and by what all of them must keep."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from impasto.features import Features
-from impasto.style import STYLE_LOSSES, Distance, Moments, StyleLoss, both_moments
+from impasto.style import STYLE_LOSSES, Distance, Moments, StyleLoss, both_moments, directions
 
 N, HEIGHT, WIDTH = 5, 6, 7
 
@@ -52,7 +54,17 @@ def gaussian(F: np.ndarray, A: np.ndarray) -> float:
     return (means @ means + np.trace(C + C_a - 2 * cross)) / len(F)
 
 
-BY_HAND = {"gram": gram, "moments": moments, "gaussian": gaussian}
+def sliced(F: np.ndarray, A: np.ndarray) -> float:
+    """Direction by direction and position by position, with fractions."""
+    W, found = directions(len(F), torch.float64, torch.device("cpu")).numpy(), []
+    np.testing.assert_allclose(W @ W.T, np.eye(len(W)), atol=1e-12)
+    for f, a in zip(np.sort(W @ F, axis=1), np.sort(W @ A, axis=1), strict=True):
+        quantiles = [a[int(Fraction(2 * k + 1, 2 * len(f)) * len(a))] for k in range(len(f))]
+        found.append(((f - quantiles) ** 2).mean())
+    return float(np.mean(found))
+
+
+BY_HAND = {"gram": gram, "moments": moments, "gaussian": gaussian, "sliced": sliced}
 
 
 def test_every_style_loss_has_a_formula_to_be_compared_with():

@@ -33,6 +33,11 @@ class Place:
         return cls(height, width, rows, columns, rows, columns)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the picture."""
+        return self == Place.whole(self.height, self.width)
+
+    @property
     def pixels(self) -> int:
         """Those that count."""
         return len(range(self.rows.start, self.rows.stop)) * len(range(self.columns.start, self.columns.stop))
@@ -69,7 +74,9 @@ class Features:
     on, and M is Σ_k g_k. (All three are of √g_k F_k and √g_k as the network's precision has them: a covariance of
     weights that do not fit together has negative eigenvalues.)
 
-    ``sum``, ``gram`` and ``positions`` add up: those of a picture are the sums of those of its places.
+    ``map_size`` is (h_l, w_l) of the layer's map of the whole picture; without it the activation is all of it.
+
+    ``sum``, ``gram``, ``positions`` and ``samples`` add up: those of a picture are the sums of those of its places.
     """
 
     activation: Tensor
@@ -77,6 +84,7 @@ class Features:
     place: Place | None = None
     stride: int = 1
     guide: Tensor | None = None
+    map_size: tuple[int, int] | None = None
 
     @property
     def counted(self) -> tuple[slice, slice]:
@@ -147,6 +155,25 @@ class Features:
     def gram(self) -> Float[Tensor, "N N"]:
         """F Fᵀ (equation 3), multiplied in the network's precision."""
         return gram_of(self.weighted, self.readout)
+
+
+    def samples(self, most: int) -> tuple[Float[Tensor, "N_own K"], Float[Tensor, " K"]]:
+        """V, in float32 at least, at some positions of the whole picture, ``most`` at most and evenly spread, and their
+        weights g: 0 both for those that are at another place."""
+        import torch
+
+        h, w = self.map_size or self.activation.shape[2:]
+        (top, below, _), (left, right, _) = (
+            counted.indices(size) for counted, size in zip(self.in_picture, (h, w), strict=True)
+        )
+        count = min(most, h * w)
+        at = torch.arange(count, device=self.V.device) * (h * w) // count
+        i, j = at // w - top, at % w - left
+        height, width = below - top, right - left
+        here = precise(((i >= 0) & (i < height) & (j >= 0) & (j < width)).to(self.V.dtype))
+        of_V = i.clamp(0, height - 1) * width + j.clamp(0, width - 1)
+        g = here if self.guide is None else here * precise(self.guide[of_V]).square()
+        return precise(self.V.index_select(1, of_V)) * here, g
 
 
 def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from impasto.features import Features, Place
 from impasto.network.kernels import together
 from impasto.network.protocol import Network, Pullback
+from impasto.network.vgg import VGG
 from impasto.style import StyleLoss, Sums, as_it_is
 from impasto.tensors import Numbers, side_by_side, wide
 from impasto.terms import PIXELS, Term
@@ -94,7 +95,13 @@ class Sight:
         all_seen = {**activations, PIXELS: self.x}
         self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
         self.sums = {
-            layer: objective.statistics(layer, Features(seen, readouts.get(layer), place, strides.get(layer, 1)))
+            layer: objective.statistics(
+                layer,
+                Features(
+                    *(seen, readouts.get(layer), place, strides.get(layer, 1)),
+                    map_size=None if place.is_whole else map_size(network, layer, place),
+                ),
+            )
             for layer, seen in self.seen.items()
         }
 
@@ -117,6 +124,14 @@ class Sight:
             return torch.zeros_like(seen)
         gradient: Tensor = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
         return gradient
+
+
+def map_size(network: Network, layer: str, place: Place) -> tuple[int, int]:
+    """h_l and w_l of the picture that ``place`` is of, in a chain that knows."""
+    if layer == PIXELS:
+        return place.height, place.width
+    assert isinstance(network, VGG)
+    return network.map_size(layer, place.height, place.width)
 
 
 def looked(network: Network, x: Tensor, layers: Collection[str]) -> tuple[Mapping[str, Tensor], Pullback | None]:

@@ -8,11 +8,12 @@ methods of ``StyleLoss`` will do.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
-from impasto.features import Features
+from impasto.features import Features, precise
 from impasto.losses import style_loss
 from impasto.tensors import Tensor, exact, returned
 
@@ -196,9 +197,67 @@ def mean_square(x: Float[Tensor, " N"]) -> Float[Tensor, ""]:
     return squared
 
 
+SAMPLES = 2**14
+"""Positions at most by which distributions are compared as they are."""
+
+
+class Projections(NamedTuple):
+    """Features along some directions ``(D, K)``, at K positions with weights ``(K,)``."""
+
+    values: Tensor
+    weights: Tensor
+
+
+def projections(F: Features) -> Projections:
+    """Along N fixed directions, orthogonal to each other."""
+    V, weights = F.samples(SAMPLES)
+    R = None if F.readout is None else precise(F.readout)
+    W = directions(len(V) if R is None else len(R), V.dtype, V.device)
+    return Projections((W if R is None else W @ R) @ V, weights)
+
+
+@cache
+def directions(N: int, dtype: Any, device: Any) -> Float[Tensor, "N N"]:
+    """N at random, but always the same, and orthogonal to each other."""
+    import torch
+
+    with torch.inference_mode(mode=False):
+        normal = torch.randn(N, N, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        Q: Tensor = torch.linalg.qr(normal).Q
+        return Q.to(dtype).to(device)
+
+
+def sorted_along(a: Projections) -> Float[Tensor, "D K"]:
+    """The painting's features in each direction from low to high, each as often as its weight says."""
+    import torch
+
+    values, order = a.values.sort(dim=1)
+    weights = a.weights[order]
+    before, count = weights.cumsum(dim=1) / weights.sum(dim=1, keepdim=True), values.shape[1]
+    u = (torch.arange(count, device=values.device, dtype=values.dtype) + 0.5) / count
+    at = torch.searchsorted(before, u.expand_as(before).contiguous()).clamp(max=count - 1)
+    return values.gather(1, at)
+
+
+def sliced(x: Projections, a: Float[Tensor, "D K_a"]) -> Float[Tensor, ""]:
+    """1 / D Σ_d ∫ (q_d(u) − q_d^a(u))² du, q_d the quantiles of the features along a direction d: the sliced
+    2-Wasserstein distance of the distributions themselves, whatever their form.
+
+    Heitz et al., *A Sliced Wasserstein Loss for Neural Texture Synthesis* (arXiv 2006.07229), equation 4. Directions
+    and positions stay the same throughout, where they draw others in every step, so that L-BFGS sees one function.
+    """
+    values, order = x.values.sort(dim=1)
+    g, total, count = x.weights[order], x.weights.sum(), a.shape[1]
+    at = (g.cumsum(dim=1) - g / 2) * count / total
+    difference = values - a.gather(1, at.long().clamp(max=count - 1))
+    distance: Tensor = (g * difference.square()).sum() / (total * len(values))
+    return distance
+
+
 STYLE_LOSSES: dict[str, StyleLoss] = {
     "gram": Distance(gram, second_moment),
     "moments": Distance(moments, both_moments),
     "gaussian": Distance(gaussian, both_moments, target=normal),
+    "sliced": Distance(sliced, projections, target=sorted_along),
 }
 """By the name that ``--style-loss`` takes."""

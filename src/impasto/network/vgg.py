@@ -100,6 +100,12 @@ class VGG(nn.Module):
             found[layer] = stride
         return found
 
+    def map_size(self, layer: str, height: int, width: int) -> tuple[int, int]:
+        """h_l and w_l of this layer, of a picture of ``height`` x ``width`` px."""
+        stride = self.strides[layer]
+        up = (stride - 1) * self.mirrored
+        return (height + up) // stride, (width + up) // stride
+
     @property
     def readouts(self) -> dict[str, Tensor]:
         """R ``(N′, N)`` of the layers that have one. Means of what a convolution gives are read as it is."""
