@@ -5,9 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import correlate2d
 
 from impasto.gradients import FirstAndSecondMoment
-from impasto.losses import content_loss, gram, style_loss, total_variation
+from impasto.losses import content_loss, gram, spectrum, spectrum_loss, style_loss, total_variation
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
 
@@ -99,3 +100,34 @@ def test_the_content_gradient_is_equation_2():
     F, P = torch.tensor(rng.random((3, 8)), requires_grad=True), torch.tensor(rng.random((3, 8)))
     (found,) = torch.autograd.grad(content_loss(F, P), F)
     torch.testing.assert_close(found, F.detach() - P)
+
+
+@pytest.mark.parametrize("size", [(6, 7), (5, 8)])
+@pytest.mark.parametrize("canvas", [(6, 7), (5, 8), (11, 12), (12, 30), (3, 4), (4, 9)])
+def test_a_spectrum_is_that_of_the_autocorrelation(size, canvas):
+    Y = np.random.default_rng(1).uniform(size=size)
+    y = Y - Y.mean()
+    repeated = correlate2d(y, y) / y.size  # by shift, 0 in the middle
+    lags = np.zeros(canvas)
+    for down in range(-(canvas[0] // 2), (canvas[0] + 1) // 2):
+        for right in range(-(canvas[1] // 2), (canvas[1] + 1) // 2):
+            if abs(down) < size[0] and abs(right) < size[1]:
+                lags[down, right] = repeated[down + size[0] - 1, right + size[1] - 1]
+    by_hand = np.sqrt(np.fft.fft2(lags).real.clip(0) * lags.size)[:, : canvas[1] // 2 + 1]
+    found = spectrum(torch.tensor(Y)[None, None], *canvas)
+    np.testing.assert_allclose(found.numpy(), by_hand, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [(6, 7), (5, 8)])
+def test_a_spectrum_loss_is_half_the_distance_from_the_nearest_picture_with_these_amplitudes(size):
+    rng = np.random.default_rng(2)
+    Y, other = rng.uniform(size=size), rng.uniform(size=size)
+    wanted = np.abs(np.fft.fft2(other - other.mean()))
+    F = np.fft.fft2(Y - Y.mean())
+    nearest = np.fft.ifft2(F / np.maximum(np.abs(F), 1e-12) * wanted).real + Y.mean()
+    halves = torch.tensor(wanted[:, : size[1] // 2 + 1])
+    found = spectrum_loss(torch.tensor(Y)[None, None], halves)
+    assert float(found) == pytest.approx(((Y - nearest) ** 2).sum() / 2, rel=1e-6)
+    assert float(spectrum_loss(torch.tensor(np.roll(other, 2, 1) + 0.1)[None, None], halves)) < 1e-9
+    y = torch.tensor(Y, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda y: spectrum_loss(y[None, None], halves), y)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from nets import tiny_network
 
+from impasto.content import CONTENT_LOSSES
 from impasto.features import Place
-from impasto.losses import laplacian
+from impasto.losses import laplacian, luminance, spectrum
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.style import STYLE_LOSSES
-from impasto.terms import CELL, Content, Lines, Style, Term, Variation
+from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
 
 STRIDE = 16
 """px, of the deepest layer; of conv3_1 it would be 4."""
@@ -43,19 +44,34 @@ def every_term(network, height: int, width: int, content: dict[str, float], styl
     p, a = picture(height, width, 1), picture(96, 64, 2)
     terms: list[Term] = [
         Content(content_targets(network, p, content), content, 2.0),
+        Content(
+            content_targets(network, p, content, alike := CONTENT_LOSSES["self-similarity"]),
+            content,
+            2.0,
+            alike,
+            "alike",
+        ),
         Lines(laplacian(p, CELL), 3.0),
         Variation(0.7),
+        Spectrum(spectrum(luminance(a), height, width), 2.0),
     ]
     for name, of in STYLE_LOSSES.items():
         terms.append(Style(of, style_targets(network, a, style, of), style, 300.0, name))
     return terms
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch):
+    """So that not every position is one."""
+    monkeypatch.setattr("impasto.style.SAMPLES", 500)
+    monkeypatch.setattr("impasto.content.SAMPLES", 40)
+
+
 def compare(network, terms: list[Term], x: torch.Tensor, parts: list[Place]) -> None:
     assert sum(place.pixels for place in parts) == x.shape[2] * x.shape[3]
     whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
     values, found = TotalLoss(network, terms, parts).value_and_gradient(x)
-    assert set(values) == {"content", "lines", "tv", *STYLE_LOSSES}
+    assert set(values) == {"content", "alike", "lines", "tv", "spectrum", *STYLE_LOSSES}
     for name, value in whole.items():
         assert values[name] == pytest.approx(value, rel=1e-10), name
     torch.testing.assert_close(found, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 
 from impasto.balance import Dial, content_distance
 from impasto.colours import COLOURS
+from impasto.content import CONTENT_LOSSES
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
 from impasto.images.files import Source, read
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
-from impasto.images.resizing import resized, scaled
-from impasto.losses import laplacian
+from impasto.images.resizing import resized, scaled, scaled_size
+from impasto.losses import laplacian, luminance, spectrum
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
@@ -38,12 +39,15 @@ from impasto.solver import Objective, Step
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
-from impasto.terms import CELL, Content, Lines, Style, Term, Variation
+from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
 from impasto.views import LeftAsItIs, Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
+
+SPECTRUM_WEIGHT = 1e4
+"""Of ``terms.Spectrum`` where ``spectrum_weight`` is 1."""
 
 NOTHING = 1e-3
 """Part of a picture that regions may leave without anything being painted there."""
@@ -326,7 +330,8 @@ def _prepared(
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
             painted = [] if photograph is None else painted_regions(regions, masks, small, photograph.shape[2:])
             objective: Objective = objective_of(
-                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted
+                *(settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted),
+                canvas=scaled_size(start, factor),
             )
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
@@ -421,15 +426,19 @@ def objective_of(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     regions: Sequence[Painted] = (),
+    canvas: Canvas | None = None,
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
-    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest."""
+    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest. The
+    picture is as large as ``canvas``, or as the photograph."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
-        P = content_targets(network, photograph, settings.content_layers)
-        terms.append(Content(P, settings.content_layers, settings.content_weight))
+        of = settings.content_loss
+        of = CONTENT_LOSSES[of] if isinstance(of, str) else of
+        P = content_targets(network, photograph, settings.content_layers, of)
+        terms.append(Content(P, settings.content_layers, settings.content_weight, of))
     if paintings and settings.style_weight:
         rest = guides(network, rest_of([region.mask for region in regions]), settings.style_layers) if regions else None
         if rest is None or rest.part > NOTHING:
@@ -444,6 +453,10 @@ def objective_of(
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
+    if settings.spectrum_weight and paintings:
+        size = canvas or (paintings[0] if photograph is None else photograph).shape[2:]
+        powers = torch.stack([spectrum(luminance(of), *size).square() for of in paintings])
+        terms.append(Spectrum(powers.mean(dim=0).sqrt(), SPECTRUM_WEIGHT * settings.spectrum_weight))
     return TotalLoss(network, terms, places_within(network, photograph))
 
 

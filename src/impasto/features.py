@@ -156,7 +156,6 @@ class Features:
         """F Fᵀ (equation 3), multiplied in the network's precision."""
         return gram_of(self.weighted, self.readout)
 
-
     def samples(self, most: int) -> tuple[Float[Tensor, "N_own K"], Float[Tensor, " K"]]:
         """V, in float32 at least, at some positions of the whole picture, ``most`` at most and evenly spread, and their
         weights g: 0 both for those that are at another place."""

@@ -40,6 +40,10 @@ def style_loss(
 
 EVERYWHERE = (slice(None), slice(None))
 
+PAPER_PIXELS = 512 * 512
+"""Terms that are sums over pixels are taken per 512 x 512 of them, so that α/β means at every size what it means in the
+paper at that one. (E_l is a mean over positions already.)"""
+
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601)."""
 
@@ -74,3 +78,42 @@ def total_variation(x: Float[Tensor, "1 3 h w"], counted: tuple[slice, slice] = 
     """
     right, below = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
     return right[..., *counted].square().sum() + below[..., *counted].square().sum()
+
+
+def spectrum(Y: Float[Tensor, "1 1 h_a w_a"], height: int, width: int) -> Float[Tensor, "height half"]:
+    """|F|, the amplitudes that a picture of ``height`` x ``width`` px has whose luminance repeats itself as Y does: the
+    root of the Fourier transform of Y's autocorrelation, without its mean."""
+    import torch
+
+    h, w = Y.shape[2:]
+    y = (Y - Y.mean())[0, 0]
+    power = torch.fft.rfft2(y, (2 * h, 2 * w)).abs().square() / (h * w)
+    repeated = torch.fft.irfft2(power, (2 * h, 2 * w)).roll((h, w), (0, 1))  # by shift, from −h to h − 1
+    lags = torch.zeros(height, width, dtype=Y.dtype, device=Y.device)
+    up, left = min(h, height // 2), min(w, width // 2)
+    down, right = min(h, height - height // 2), min(w, width - width // 2)
+    lags[:down, :right] = repeated[h : h + down, w : w + right]
+    lags[height - up :, :right] = repeated[h - up : h, w : w + right]
+    lags[:down, width - left :] = repeated[h : h + down, w - left : w]
+    lags[height - up :, width - left :] = repeated[h - up : h, w - left : w]
+    return (torch.fft.rfft2(lags).real.clamp_min(0) * (height * width)).sqrt()  # type: ignore[no-any-return]
+
+
+def spectrum_loss(Y: Float[Tensor, "1 1 h w"], wanted: Float[Tensor, "h half"]) -> Float[Tensor, ""]:
+    """½ Σ (|F_Y| − |F|)² / (h w) over all frequencies but 0: half the squared distance of the luminance Y from the
+    nearest picture with the amplitudes ``wanted``, not in the paper.
+
+    Liu, Gousseau and Xia, *Texture Synthesis Through Convolutional Neural Networks and Spectrum Constraints* (arXiv
+    1605.01141), equations 5 and 6, there of the three colours with one phase.
+    """
+    import torch
+
+    h, w = Y.shape[2:]
+    F = torch.fft.rfft2((Y - Y.mean())[0, 0])
+    amplitude = (F.real.square() + F.imag.square() + 1e-12).sqrt()
+    twice = torch.full_like(amplitude[:1], 2.0)  # rfft2 leaves out what is conjugate to others
+    twice[:, 0] = 1
+    if w % 2 == 0:
+        twice[:, -1] = 1
+    distance: Tensor = (twice * (amplitude - wanted).square()).sum() / (2 * h * w)
+    return distance

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.features import Features, Place
 from impasto.network.kernels import together
 from impasto.network.protocol import Network, Pullback
@@ -195,11 +196,13 @@ def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:
 
 @torch.no_grad()
 def content_targets(
-    network: Network, photograph: Float[Tensor, "1 3 h w"], layers: Collection[str]
-) -> dict[str, Float[Tensor, "N h_l w_l"]]:
-    """P: the photograph's features, as maps, in the network's precision."""
-    found = seen(network, photograph, layers)
-    return {layer: F.read.view(-1, *F.activation.shape[2:]) for layer, F in found}
+    network: Network,
+    photograph: Float[Tensor, "1 3 h w"],
+    layers: Collection[str],
+    content_loss: ContentLoss = CONTENT_LOSSES["features"],
+) -> dict[str, Any]:
+    """What the content loss keeps of the photograph: with the paper's, its features P as maps."""
+    return {layer: content_loss.target(F) for layer, F in seen(network, photograph, layers)}
 
 
 @torch.no_grad()

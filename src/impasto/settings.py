@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from impasto.colours import COLOURS
+from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.errors import UsageError
 from impasto.images.decoding import MAX_PIXELS
 from impasto.names import name_of
@@ -190,6 +191,11 @@ class Settings(BaseModel):
     ] = Field(default=STYLE_LOSS, validate_default=True)
     """How manners are compared: names of ``style.STYLE_LOSSES``, or a ``StyleLoss`` of one's own; one, or several with
     weights, by which β is multiplied. The paper's: gram."""
+    content_loss: Annotated[str | ContentLoss, PlainValidator(_one_of(CONTENT_LOSSES, ContentLoss)), Named] = "features"
+    """How what is in the pictures is compared: a name of ``content.CONTENT_LOSSES``, or a ``ContentLoss`` of one's own.
+    The paper's: features."""
+    spectrum_weight: Weight = 0.0
+    """Weight of the amplitudes of a painting's luminance, for what repeats itself: see ``losses.spectrum_loss``."""
     blend: Annotated[tuple[Part, ...] | None, Field(min_length=1)] = None
     """Of several paintings, how much each counts: numbers, or "fine" and "coarse" for one that counts in the low or the
     deep layers alone; all alike where it is not said."""
@@ -309,6 +315,8 @@ class Options(TypedDict, total=False):
     smooth_chroma: bool
     keep_grey: bool
     style_loss: str | StyleLoss | Mapping[Any, float]
+    content_loss: str | ContentLoss
+    spectrum_weight: float
     blend: Sequence[float | Literal["fine", "coarse"]] | None
     stroke_size: float
     colour: str

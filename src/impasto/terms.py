@@ -10,17 +10,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
+from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.features import Features
-from impasto.losses import content_loss, laplacian, total_variation
+from impasto.losses import PAPER_PIXELS, laplacian, luminance, spectrum_loss, total_variation
 from impasto.style import StyleLoss, Sums
 from impasto.tensors import Tensor
 
 PIXELS = "pixels"
 """The picture itself, for terms that look at no layer of the network."""
-
-PAPER_PIXELS = 512 * 512
-"""Terms that are sums over pixels are taken per 512 x 512 of them, so that α/β means at every size what it means in the
-paper at that one. (E_l is a mean over positions already.)"""
 
 
 @runtime_checkable
@@ -48,23 +45,22 @@ class Term(Protocol):
 
 @dataclass(frozen=True)
 class Content:
-    """α Σ_l w_l L_content^l (equation 1), per 512 x 512 pixels; the paper has one layer.
+    """α Σ_l w_l L_content^l (equation 1, or another content loss), per 512 x 512 pixels; the paper has one layer.
 
-    ``targets`` are P of the photograph, ``{layer: (N_l, h_l, w_l)}``.
+    ``targets`` are what the content loss keeps of the photograph in each layer: the paper's P ``(N_l, h_l, w_l)``.
     """
 
-    targets: Mapping[str, Tensor]
+    targets: Mapping[str, Any]
     layers: Mapping[str, float]
     weight: float
+    of: ContentLoss = CONTENT_LOSSES["features"]
     name: str = "content"
 
     def statistic(self, layer: str, F: Features) -> Sums:
-        P = self.targets[layer][:, *F.in_picture].flatten(1)
-        return content_loss(F.read, P), F.pixels
+        return self.of.compared(F, self.targets[layer])
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
-        L_content, pixels = sums
-        return self.weight * (PAPER_PIXELS / pixels) * self.layers[layer] * L_content  # type: ignore[no-any-return]
+        return self.weight * self.layers[layer] * self.of.total(sums, self.targets[layer])
 
 
 @dataclass(frozen=True)
@@ -135,3 +131,25 @@ class Variation(OfPixels):
 
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
         return total_variation(F.activation, F.counted), F.pixels
+
+
+@dataclass(frozen=True)
+class Spectrum(OfPixels):
+    """How far the picture's amplitudes are from a painting's, ``target``, per 512 x 512 pixels: see
+    ``losses.spectrum_loss``. Not in the paper. A place's statistic is its luminance, with 0 around it."""
+
+    target: Tensor
+    weight: float
+    name: str = "spectrum"
+
+    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
+        Y = luminance(F.activation)[..., *F.counted]
+        if F.map_size is None:
+            return Y, F.pixels
+        whole = Y.new_zeros(1, 1, *F.map_size)
+        whole[..., *F.in_picture] = Y
+        return whole, F.pixels
+
+    def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
+        Y, pixels = sums
+        return super().loss(layer, (spectrum_loss(Y, self.target), pixels))

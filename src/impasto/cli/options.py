@@ -95,6 +95,7 @@ def show_all(ctx: Any, wanted: bool) -> bool:
 def names() -> dict[str, str]:
     """What the registries have, to be read."""
     from impasto.colours import COLOURS
+    from impasto.content import CONTENT_LOSSES
     from impasto.figures.paper import FIGURES
     from impasto.network.edges import EDGES
     from impasto.network.pooling import POOLINGS
@@ -111,6 +112,7 @@ def names() -> dict[str, str]:
         "poolings": ", ".join(POOLINGS),
         "solvers": ", ".join(SOLVERS),
         "style_losses": ", ".join(STYLE_LOSSES),
+        "content_losses": ", ".join(CONTENT_LOSSES),
         "starts": ", ".join(STARTS),
         "starts_of_content": ", ".join(name for name, start in STARTS.items() if "style" not in start.needs),
         "starts_of_style": ", ".join(name for name, start in STARTS.items() if "content" not in start.needs),
@@ -246,6 +248,25 @@ TvWeight = Annotated[
     float | None,
     option(
         "--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", **NUMBER, default="0"
+    ),
+]
+ContentLoss = Annotated[
+    str | None,
+    option(
+        "--content-loss",
+        panel=LOSS,
+        text="One of {content_losses}: how what is in the pictures is compared.",
+        default="features",
+    ),
+]
+SpectrumWeight = Annotated[
+    float | None,
+    option(
+        "--spectrum-weight",
+        panel=LOSS,
+        text="Of a painting's frequencies, for what repeats itself: 1 is a touch.",
+        **NUMBER,
+        default="0",
     ),
 ]
 Seed = Annotated[

@@ -38,6 +38,8 @@ def stylize(
     content_layers: Annotated[str | None, o.content_layers_option("--content-layers", o.HOLDING)] = None,
     style_layers: Annotated[str | None, o.style_layers_option("--style-layers", o.FALLING)] = None,
     style_loss: o.StyleLoss = None,
+    content_loss: o.ContentLoss = None,
+    spectrum_weight: o.SpectrumWeight = None,
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
     smooth_chroma: o.SmoothChroma = None,
