@@ -6,6 +6,7 @@ painting recoloured to the photograph's colours before it is looked at, or lumin
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 
@@ -20,10 +21,11 @@ Root = Callable[[Float[Tensor, "3 3"]], Float[Tensor, "3 3"]]
 @dataclass(frozen=True)
 class Colours:
     """What is made of the ``painting``, with the photograph, before it is looked at; and whether only luminance is
-    painted, and the photograph's colours are kept."""
+    painted, and the photograph's colours are kept: its ``chroma`` in sRGB, what it has besides luminance, or a and b of
+    CIE ``lab``, or ``nothing``, so that the picture is grey."""
 
     painting: Callable[[Painting, Photograph], Painting]
-    kept: bool = False
+    kept: Literal["chroma", "lab", "nothing"] | None = None
 
 
 def unchanged(painting: Painting, photograph: Photograph) -> Painting:  # noqa: ARG001
@@ -80,8 +82,10 @@ def cholesky(covariance: Float[Tensor, "3 3"]) -> Float[Tensor, "3 3"]:
 
 COLOURS: dict[str, Colours] = {
     "painting": Colours(unchanged),
-    "photo": Colours(unchanged, kept=True),
-    "matched": Colours(matched, kept=True),
+    "photo": Colours(unchanged, kept="chroma"),
+    "matched": Colours(matched, kept="chroma"),
+    "lab": Colours(matched, kept="lab"),
+    "grey": Colours(unchanged, kept="nothing"),
     "recoloured": Colours(recoloured),
     "recoloured-cholesky": Colours(recoloured_by_cholesky),
 }

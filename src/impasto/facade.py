@@ -41,7 +41,18 @@ from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
-from impasto.views import LeftAsItIs, Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
+from impasto.views import (
+    AlongEdgesOf,
+    LeftAsItIs,
+    Through,
+    View,
+    WithColoursOf,
+    WithLabOf,
+    as_it_is,
+    grey,
+    is_grey,
+    smooth_chroma,
+)
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
@@ -297,6 +308,7 @@ def _prepared(
     regions: Sequence[Region] = (),
 ) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
     """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
+    refuse_nonsense(settings, sources, regions)
     device, network_in = kept.device, kept.network
     pictures = {role: kept.picture(role, of) for role, of in sources.items()}
     precisions = kept.precisions
@@ -340,6 +352,26 @@ def _prepared(
     return objectives_at, start, settings, view, dial
 
 
+def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: Sequence[Region]) -> None:
+    """Raise UsageError for settings that say nothing about such a run, or two things that do not go together."""
+    usual = Settings()
+    of_a_photograph, of_a_painting = ("keep_lines", "photoreal"), ("stroke_size", "spectrum_weight", "blend")
+    has_painting = any(role.startswith("style") for role in sources)
+    for names, there, what in (
+        (of_a_photograph, "content" in sources, "photograph"),
+        (of_a_painting, has_painting, "painting"),
+    ):
+        for name in names:
+            if not there and getattr(settings, name) != getattr(usual, name):
+                raise UsageError(f"`{name}` needs a {what}, and there is none")
+    if regions and settings.spectrum_weight:
+        raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
+    if settings.carried != usual.carried and not regions:
+        raise UsageError("`carried` says how masks are carried, and there are no `regions`")
+    if settings.photoreal and settings.keep_lines:
+        raise UsageError("`photoreal` keeps every line of the photograph: `keep_lines` has nothing to do")
+
+
 def masks_at(height: int, width: int, regions: Sequence[Region], masks: Mapping[str, Tensor]) -> list[Mask]:
     """The masks of ``regions`` at this size. Raises UsageError for what is no mask of such a picture."""
 
@@ -378,11 +410,13 @@ def coloured(settings: Settings, pictures: Mapping[str, Tensor]) -> dict[str, Te
 
 def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     """What is scored and saved of the image that the solver moves."""
-    if COLOURS[settings.colour].kept and "content" in pictures:
-        return WithColoursOf(pictures["content"])
-    if settings.keep_grey and all(map(is_grey, pictures.values())):
-        return grey
-    return smooth_chroma if settings.smooth_chroma else as_it_is
+    view: View = smooth_chroma if settings.smooth_chroma else as_it_is
+    kept = COLOURS[settings.colour].kept
+    if kept in ("chroma", "lab") and "content" in pictures:
+        view = WithLabOf(pictures["content"]) if kept == "lab" else WithColoursOf(pictures["content"])
+    elif kept or (settings.keep_grey and all(map(is_grey, pictures.values()))):
+        view = grey
+    return AlongEdgesOf(view, pictures["content"]) if settings.photoreal else view
 
 
 def at_size(picture: Float[Tensor, "1 3 h w"], size: float) -> Float[Tensor, "1 3 h2 w2"]:
@@ -440,7 +474,11 @@ def objective_of(
         P = content_targets(network, photograph, settings.content_layers, of)
         terms.append(Content(P, settings.content_layers, settings.content_weight, of))
     if paintings and settings.style_weight:
-        rest = guides(network, rest_of([region.mask for region in regions]), settings.style_layers) if regions else None
+        rest = (
+            guides(network, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
+            if regions
+            else None
+        )
         if rest is None or rest.part > NOTHING:
             terms += style_terms(settings, network, paintings, multiple, targets, rest)
         terms += [
@@ -493,8 +531,10 @@ def style_terms_of_region(
 ) -> list[Style]:
     """Those of a region's own painting."""
     assert region.painting is not None
-    layers, where = settings.style_layers, guides(network, region.mask, settings.style_layers)
-    of_painting = None if region.of_painting is None else guides(network, region.of_painting, layers).of_layer
+    layers, where = settings.style_layers, guides(network, region.mask, settings.style_layers, settings.carried)
+    of_painting = (
+        None if region.of_painting is None else guides(network, region.of_painting, layers, settings.carried).of_layer
+    )
     targets = partial(style_targets, guides=of_painting)
     return style_terms(
         settings.model_copy(update={"blend": None}), network, [region.painting], multiple, targets, where

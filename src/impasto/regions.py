@@ -4,7 +4,7 @@ Gatys et al., *Controlling Perceptual Factors in Neural Style Transfer* (arXiv 1
 belongs to a region, is carried to every layer, and weighs the positions that the region's statistics are taken over.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,23 +82,40 @@ def fitted(mask: Mask, height: int, width: int) -> Mask:
     return found
 
 
-def guides(network: Network, mask: Mask, layers: Collection[str]) -> Guides:
-    """``mask`` carried to these layers of a picture of its size.
-
-    Only positions whose filters see nothing else than the region count, so that no style bleeds across its edge; where
-    less than a quarter of the region would be left, those that see half as far beyond it, and so on.
-    """
+def guides(network: Network, mask: Mask, layers: Collection[str], carried: str = "inside") -> Guides:
+    """``mask`` carried to these layers of a picture of its size, by an entry of ``CARRIED``."""
     maps = network(mask.expand(-1, 3, -1, -1).to(dtype_of(network)), layers)
-    found = {}
-    for layer in layers:
-        (height, width), far = maps[layer].shape[2:], reach(network, layer)
-        shape = height, width
-        whole = adaptive_avg_pool2d(mask, shape)
-        inside = whole
-        while far >= 1 and (inside := adaptive_avg_pool2d(eroded(mask, far), shape)).sum() < LEAST * whole.sum():
-            far //= 2
-        found[layer] = (inside if far >= 1 else whole)[0, 0]
+    found = {layer: CARRIED[carried](mask, maps[layer].shape[2:], reach(network, layer))[0, 0] for layer in layers}
     return Guides(found, float(mask.mean()))
+
+
+def inside(mask: Mask, shape: Sequence[int], far: int) -> Mask:
+    """Only positions whose filters, which see ``far`` px, see nothing else than the region, so that no style bleeds
+    across its edge; where less than a quarter of the region would be left, those that see half as far beyond it, and so
+    on."""
+    whole = simple(mask, shape)
+    while far >= 1 and (found := simple(eroded(mask, far), shape)).sum() < LEAST * whole.sum():
+        far //= 2
+    return found if far >= 1 else whole
+
+
+def simple(mask: Mask, shape: Sequence[int], far: int = 0) -> Mask:  # noqa: ARG001
+    """The mask at the size of the layer."""
+    return adaptive_avg_pool2d(mask, (shape[0], shape[1]))
+
+
+def all_that_see(mask: Mask, shape: Sequence[int], far: int) -> Mask:
+    """All positions whose filters see something of the region."""
+    return simple(1 - eroded(1 - mask, far), shape) if far >= 1 else simple(mask, shape)
+
+
+CARRIED: dict[str, Callable[[Mask, Sequence[int], int], Mask]] = {
+    "inside": inside,
+    "simple": simple,
+    "all": all_that_see,
+}
+"""The ways of carrying a mask to a layer, by the name that ``--carried`` takes: a mask, h_l and w_l, and how far beyond
+its own px a position sees. Gatys et al. (arXiv 1611.07865, section 4 and supplement) compare all three."""
 
 
 def rest_of(masks: Collection[Mask]) -> Mask:

@@ -4,8 +4,10 @@ What may be named is what the registries have at that moment.
 """
 
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, Unpack
@@ -44,21 +46,9 @@ STYLE_WEIGHT = 6e7
 DISTANCES = 0.12, 0.45, 0.7
 """How far from the photograph a picture goes at strength 0, 0.5 and 1: see ``balance.content_distance``."""
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "style_loss": {"gram": 1.0},
-        "content_layers": {"conv4_2": 1.0},
-        "style_layers": dict.fromkeys(STYLE_LAYERS, 0.2),
-        "style_weight": 1e8,
-        "edges": "black",
-        "smooth_chroma": False,
-        "keep_grey": False,
-        "steps": 150,
-        "coarse_steps": 0.25,
-        "scales": 3,
-    },
-}
-"""Settings that go together, by the name that ``--preset`` takes. The paper's: its losses, its weights, its network."""
+PRESETS: dict[str, dict[str, Any]] = tomllib.loads(files("impasto").joinpath("presets.toml").read_text("utf-8"))
+"""Settings that go together, by the name that ``--preset`` takes, and what each is ``about``. The paper's: its losses,
+its weights, its network."""
 
 COARSEST = 96
 """The least long side, in px, at which a picture is begun."""
@@ -204,6 +194,11 @@ class Settings(BaseModel):
     larger one than it is holds no more.)"""
     colour: Annotated[str, PlainValidator(_one_of(COLOURS))] = "painting"
     """Whose colours: a name of ``colours.COLOURS``."""
+    carried: Literal["inside", "simple", "all"] = "inside"
+    """How a region's mask is carried to a layer: see ``regions.CARRIED``."""
+    photoreal: bool = False
+    """Whether edges and detail stay the photograph's, and only colours and light are painted: see
+    ``views.AlongEdgesOf``."""
     init: str = "content"
     """The first picture: a name of ``starts.STARTS``, or a file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -270,7 +265,8 @@ class Settings(BaseModel):
         if named is None:
             raise ValueError(f"`preset`: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
         auto = data.get("quality") is not None
-        preset = {name: value for name, value in named.items() if name != "steps" or not auto}
+        left_out = {"about", "steps"} if auto else {"about"}
+        preset = {name: value for name, value in named.items() if name not in left_out}
         return preset | {name: value for name, value in data.items() if name != "preset"}
 
     @property
@@ -320,6 +316,8 @@ class Options(TypedDict, total=False):
     blend: Sequence[float | Literal["fine", "coarse"]] | None
     stroke_size: float
     colour: str
+    carried: Literal["inside", "simple", "all"]
+    photoreal: bool
     init: str
     seed: int
     solver: str | Solver

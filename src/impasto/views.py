@@ -64,6 +64,94 @@ class WithColoursOf:
         return (luminance(image).clamp(least, most) + c).clamp(0, 1)
 
 
+class WithLabOf:
+    """The view of an image's luminance, as the lightness L* of that grey, with a* and b* of ``photograph``, as CIE
+    L*a*b* has them (white D65). Colours that sRGB does not have at that lightness are brought within [0, 1]."""
+
+    def __init__(self, photograph: Float[Tensor, "1 3 h w"]) -> None:
+        self.photograph = photograph
+        self.colours = cache(self.at)
+
+    def at(self, height: int, width: int) -> Float[Tensor, "1 2 h w"]:
+        """a* and b* at this size."""
+        return lab_of(resized(self.photograph, height, width))[:, 1:]
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        lightness = lab_of(luminance(image).expand(-1, 3, -1, -1))[:, :1]
+        return srgb_of(torch.cat([lightness, self.colours(*image.shape[2:])], dim=1)).clamp(0, 1)
+
+
+XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+"""Of linear red, green and blue (ITU-R BT.709, white D65)."""
+
+LINE = 6 / 29
+"""Below its cube, CIE's cube root is a line."""
+
+
+def lab_of(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """L*, a*, b* (CIE 1976) of sRGB in [0, 1]."""
+    linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
+    t = mixed(linear, white_first())
+    x, y, z = torch.where(t > LINE**3, t.clamp_min(LINE**3) ** (1 / 3), t / (3 * LINE**2) + 4 / 29).unbind(dim=1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
+
+
+def srgb_of(lab: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """sRGB of L*, a*, b*; beyond [0, 1] where it has no such colour."""
+    L, a, b = lab.unbind(dim=1)
+    y = (L + 16) / 116
+    f = torch.stack([y + a / 500, y, y - b / 200], dim=1)
+    linear = mixed(torch.where(f > LINE, f**3, 3 * LINE**2 * (f - 4 / 29)), white_first().inverse())
+    return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def white_first() -> Float[Tensor, "3 3"]:
+    """X, Y and Z of colours against those of white."""
+    of_rgb = torch.tensor(XYZ, dtype=torch.float64)
+    return of_rgb / of_rgb.sum(dim=1, keepdim=True)
+
+
+def mixed(image: Float[Tensor, "1 3 h w"], M: Float[Tensor, "3 3"]) -> Float[Tensor, "1 3 h w"]:
+    """M c of every colour c."""
+    return torch.einsum("ij,bjhw->bihw", M.to(image.dtype).to(image.device), image)
+
+
+class AlongEdgesOf:
+    """The view of an image through a guided filter: near every position a line a I + b of the photograph's luminance I,
+    for each colour. What is new are colours and light; edges and detail are the photograph's.
+
+    He, Sun and Tang, *Guided Image Filtering* (TPAMI 2013), equations 5, 6 and 8, with windows of 1/32 of the long
+    side, ε = 0.001; ``view`` is what is filtered.
+    """
+
+    def __init__(self, view: View, photograph: Float[Tensor, "1 3 h w"]) -> None:
+        self.view, self.photograph = view, photograph
+        self.guide = cache(self.at)
+
+    def at(self, height: int, width: int) -> tuple[int, Tensor, Tensor, Tensor]:
+        """Radius of the windows, I, its mean and its variance at this size."""
+        radius = max(1, max(height, width) // 64)
+        I = luminance(resized(self.photograph, height, width))  # noqa: E741
+        mean = blurred(I, radius)
+        return radius, I, mean, blurred(I * I, radius) - mean**2
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        radius, I, mean, variance = self.guide(*image.shape[2:])  # noqa: E741
+        p = self.view(image)
+        mean_p = blurred(p, radius)
+        a = (blurred(I * p, radius) - mean * mean_p) / (variance + 1e-3)
+        b = mean_p - a * mean
+        return (blurred(a, radius) * I + blurred(b, radius)).clamp(0, 1)
+
+
+def blurred(x: Float[Tensor, "1 c h w"], radius: int) -> Float[Tensor, "1 c h w"]:
+    """Means of windows of 2 r + 1 px, of what there is of them."""
+    for window in ((2 * radius + 1, 1), (1, 2 * radius + 1)):
+        edge = window[0] // 2, window[1] // 2
+        x = nnf.avg_pool2d(x, window, 1, edge, count_include_pad=False)
+    return x
+
+
 class LeftAsItIs:
     """The view of an image in which ``photograph`` stays where ``mask`` is 1; ``view`` is that of the rest."""
 

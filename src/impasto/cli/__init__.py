@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import console, figures, reconstruct, samples, stylize, weights
+from impasto.cli import console, figures, presets, reconstruct, samples, stylize, weights
 from impasto.cli.options import Command
 from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.version import __version__
@@ -39,6 +39,7 @@ app.command("stylize", cls=Command)(stylize.stylize)
 app.add_typer(reconstruct.app)
 app.command("texture", cls=Command)(reconstruct.texture)
 app.command("figures", cls=Command)(figures.figures)
+app.command("presets", cls=Command)(presets.presets)
 app.command("samples", cls=Command)(samples.samples)
 app.command("recipe", cls=Command)(samples.recipe)
 app.add_typer(weights.app)

@@ -176,7 +176,7 @@ def init_option(starts: str, default: str) -> Any:
 Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
 Preset = Annotated[
     str | None,
-    option("--preset", panel=LOSS, text="Settings that go together: {presets} (the paper's own losses and weights)."),
+    option("--preset", panel=LOSS, text="Settings that go together: {presets}. impasto presets tells more."),
 ]
 Edges = Annotated[
     str | None,

@@ -133,6 +133,7 @@ def texture(
     style_layers: Annotated[str | None, o.style_layers_option("--layers", o.FALLING)] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
     style_loss: o.StyleLoss = None,
+    spectrum_weight: o.SpectrumWeight = None,
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
     smooth_chroma: o.SmoothChroma = None,

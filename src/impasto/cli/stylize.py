@@ -64,11 +64,29 @@ def stylize(
             "counts, or what its own mask leaves of it. MASK=keep leaves the photograph there.",
         ),
     ] = None,
+    carried: Annotated[
+        str | None,
+        option(
+            "--carried",
+            panel=LOSS,
+            text="How masks reach the layers: inside (no manner bleeds), simple, or all (edges count too).",
+            default="inside",
+        ),
+    ] = None,
     stroke_size: o.StrokeSize = None,
     colour: Annotated[str | None, option("--colour", panel=LOSS, text="Whose: {colours}.", default="painting")] = None,
     keep_colours: Annotated[
         bool, option("--keep-colours", panel=LOSS, text="The photograph's colours: --colour matched.")
     ] = False,
+    photoreal: Annotated[
+        bool | None,
+        option(
+            "--photoreal/--no-photoreal",
+            panel=LOSS,
+            text="Only colours and light are painted: edges and detail stay the photograph's.",
+            default="no-photoreal",
+        ),
+    ] = None,
     init: Annotated[str | None, o.init_option("starts", "content")] = None,
     seed: o.Seed = None,
     tries: o.Tries = 1,
