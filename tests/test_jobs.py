@@ -1,6 +1,7 @@
 """Jobs as files: what is read is what was written, what is wrong is told by file and key, and the same is painted."""
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,14 @@ def test_a_file_says_a_whole_job(here):
         {"mask": "sub/mask.png", "style": "/c.jpg", "colour": "#ff8000", "style_mask": "sub/m.png"},
         {"mask": "sub/../n.png"},
     )
+
+
+def test_the_file_that_the_docs_show_is_one(here):
+    docs = Path(__file__).parents[1] / "docs" / "controls.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    Path("job.toml").write_text(text)
+    job = read_job("job.toml")
+    assert (job.settings.edges, job.settings.size, len(job.styles), len(job.regions)) == ("black", 1024, 2, 2)
 
 
 def test_a_file_need_not_say_anything(here):

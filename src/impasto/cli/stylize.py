@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def stylize(
     content: Annotated[
-        str | None, typer.Argument(help="The photograph: a file, sample:NAME, or - for stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The photograph: a file, sample:NAME, or - for stdin.", metavar="CONTENT", show_default=False
+        ),
     ] = None,
     style: Annotated[
         list[str] | None,
