@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from impasto.features import Features
     from impasto.images.files import read, write
     from impasto.images.picture import Picture
+    from impasto.jobs import read_settings
     from impasto.network.protocol import Network
     from impasto.network.registry import load_network
     from impasto.regions import Region
@@ -47,6 +48,7 @@ __all__ = [
     "load_network",
     "paint",
     "read",
+    "read_settings",
     "reconstruct_content",
     "reconstruct_style",
     "stylize",
@@ -69,6 +71,7 @@ _HOMES = {
     "load_network": "impasto.network.registry",
     "paint": "impasto.facade",
     "read": "impasto.images.files",
+    "read_settings": "impasto.jobs",
     "reconstruct_content": "impasto.facade",
     "reconstruct_style": "impasto.facade",
     "stylize": "impasto.facade",

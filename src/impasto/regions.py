@@ -71,7 +71,7 @@ def mask_in(picture: Float[Tensor, "1 3 h w"], colour: str | None = None) -> Mas
     return ((picture - wanted).abs().amax(dim=1, keepdim=True) <= NEAR).to(picture.dtype)
 
 
-def fitted(mask: Mask, height: int, width: int) -> Mask:
+def fitted(mask: Mask, height: int, width: int) -> Float[Tensor, "1 1 {height} {width}"]:
     """``mask`` at the size of its picture. Raises UsageError where it has other proportions, or is empty."""
     if abs(mask.shape[3] * height / (mask.shape[2] * width) - 1) > DISTORTION:
         size, wanted = f"{mask.shape[3]} x {mask.shape[2]}", f"{width} x {height}"

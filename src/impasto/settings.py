@@ -5,7 +5,7 @@ What may be named is what the registries have at that moment.
 
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from os import PathLike
@@ -104,7 +104,7 @@ def _one_of(registry: Mapping[str, Any], kind: type | None = None) -> Callable[[
 def _style_losses(given: Any) -> dict[Any, float]:
     """A style loss, by name or one's own, or several with their weights."""
     check = _one_of(STYLE_LOSSES, StyleLoss)
-    weights = given if isinstance(given, Mapping) else {given: 1.0}
+    weights = given if isinstance(given, Mapping) else {given if isinstance(given, Hashable) else repr(given): 1.0}
     for style_loss, weight in weights.items():
         check(style_loss)
         if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
@@ -137,7 +137,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    def __init__(self, **options: Unpack["Options"]) -> None:
+    def __init__(self, /, **options: Unpack["Options"]) -> None:
         try:
             super().__init__(**options)
         except ValidationError as error:
@@ -261,7 +261,7 @@ class Settings(BaseModel):
             return data
         if data["preset"] is None:
             return {name: value for name, value in data.items() if name != "preset"}
-        named = PRESETS.get(data["preset"])
+        named = PRESETS.get(data["preset"]) if isinstance(data["preset"], str) else None
         if named is None:
             raise ValueError(f"`preset`: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
         auto = data.get("quality") is not None
@@ -330,11 +330,14 @@ class Options(TypedDict, total=False):
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:
-    """``base``, or the defaults, with these options changed. Raises what ``Settings`` raises."""
-    before = {name: getattr(base, name) for name in base.model_fields_set} if base else {}
-    if "quality" in options:
+    """``base``, or the defaults, with these options changed, and what a ``preset`` among them says. Raises what
+    ``Settings`` raises."""
+    preset = options.get("preset")
+    said = {*options, *(PRESETS.get(preset, {}) if isinstance(preset, str) else {})}
+    before = {name: getattr(base, name) for name in base.model_fields_set - said} if base else {}
+    if "quality" in said:
         before.pop("steps", None)
-    if "steps" in options:
+    if "steps" in said:
         before.pop("quality", None)
     return Settings(**{**before, **options})
 

@@ -518,6 +518,8 @@ def test_a_reader_that_goes_away_keeps_the_picture_too(process, small, tmp_path)
         (["weights", "--help"], 0),
         (["samples"], 0),
         (["stylize", "no.png", "sample:wave"], 3),
+        (["--like", "no.png"], 3),
+        (["--like", "no.toml", "sample:wave"], 3),
         (["stylize", "sample:wave", "sample:wave", "--size", "-1"], 2),
     ],
 )

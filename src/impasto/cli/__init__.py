@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import console, figures, presets, reconstruct, samples, stylize, weights
+from impasto.cli import compare, console, figures, presets, reconstruct, samples, stylize, weights
 from impasto.cli.options import Command
 from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.version import __version__
@@ -42,6 +42,7 @@ app.command("figures", cls=Command)(figures.figures)
 app.command("presets", cls=Command)(presets.presets)
 app.command("samples", cls=Command)(samples.samples)
 app.command("recipe", cls=Command)(samples.recipe)
+app.command("compare", cls=Command)(compare.compare)
 app.add_typer(weights.app)
 
 
@@ -69,8 +70,10 @@ def keep_freed_memory() -> None:
 
 
 def with_command(arguments: list[str]) -> list[str]:
-    """``arguments``, and the command that is meant where they begin with a picture: stylize."""
+    """``arguments``, and the command that is meant where they begin with a picture, or what is like one: stylize."""
     first = arguments[0] if arguments else ""
+    if first.split("=")[0] == "--like":
+        return ["stylize", *arguments]
     if first.startswith("-") and first != "-":
         return arguments
     is_picture = first == "-" or first.startswith("sample:") or Path(first).suffix or Path(first).is_file()

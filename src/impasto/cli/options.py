@@ -23,6 +23,7 @@ PICTURE, LOSS, NETWORK, RUN, OUTPUT = "Picture", "Loss", "Network", "Run", "Outp
 USUAL = {
     *(
         "--out",
+        "--like",
         "--size",
         "--painting-size",
         "--strength",
@@ -353,10 +354,17 @@ Quiet = Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing 
 
 def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
     """Those that the options of a command ask for; what was not given keeps its default."""
-    from impasto.settings import Settings, validated
+    from impasto.settings import validated
 
-    given = {name: value for name, value in options.items() if name in {*Settings.model_fields, "preset"}} | changed
-    return validated(**{name: value for name, value in given.items() if value is not None})
+    return validated(**given(options, **changed))
+
+
+def given(options: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """What the options of a command say of the settings."""
+    from impasto.settings import Settings
+
+    said = {name: value for name, value in options.items() if name in {*Settings.model_fields, "preset"}} | changed
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def layers(option: str, text: str | None, *, share: bool) -> dict[str, float] | None:

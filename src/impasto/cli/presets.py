@@ -47,15 +47,15 @@ def paint_all(content: str, style: str | None, out: Path, size: int) -> None:
     check_output(out, [content, style])
     for file in (content, style):
         decode(file)
+    from impasto.cli.run import contact_sheet
     from impasto.facade import paint
-    from impasto.images.files import read, write
 
     found = []
     for name in (None, *PRESETS):
         picture = paint(content, style, Settings(preset=name, size=size))
         found.append(labelled(picture.pil(), name or "default"))
         print(name or "default", flush=True)
-    write(read(side_by_side(found)), out)
+    contact_sheet(found, out)
     print(out)
 
 
@@ -66,16 +66,4 @@ def labelled(picture: "Image", name: str) -> "Image":
     sheet = Image.new("RGB", (picture.width, picture.height + 24), "white")
     sheet.paste(picture)
     ImageDraw.Draw(sheet).text((4, picture.height + 2), name, "black", font_size=16)
-    return sheet
-
-
-def side_by_side(pictures: "list[Image]", columns: int = 3, gap: int = 8) -> "Image":
-    """Pictures of one size in rows."""
-    from PIL import Image
-
-    width, height = pictures[0].width + gap, pictures[0].height + gap
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "white")
-    for n, picture in enumerate(pictures):
-        sheet.paste(picture, (gap + n % columns * width, gap + n // columns * height))
     return sheet

@@ -15,6 +15,8 @@ from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from impasto.images.picture import Picture
     from impasto.settings import Settings
     from impasto.solver import Step
@@ -48,6 +50,7 @@ def run(
     outs, sheet = outputs(out, tries)
     between = saved_between(settings.steps_in_all, options["save_every"])
     files = [*(file for file in files_read(settings, **pictures).values() if file != str(PIPE)), *also]
+    files += [options["like"]] if options.get("like") else []
     if out != PIPE:
         on_the_way = [numbered(path, index) for path in outs for index in between]
         for path in (*outs, *on_the_way, *filter(None, [sheet])):
@@ -67,7 +70,7 @@ def run(
             save = Saver(path, report, options)
             painted.append(follow(begin(of_try, **sources), of_try, save, between))
         if sheet is not None:
-            contact_sheet([picture for picture in painted if picture], sheet)
+            contact_sheet([picture.pil() for picture in painted if picture], sheet)
             report.sheet(str(sheet))
         report.done()
 
@@ -181,13 +184,13 @@ def kept(best: "Step | None", out: Path) -> str:
     return f"the picture of step {best.index}{of_all} is kept in '{out}'{enlarged}"
 
 
-def contact_sheet(pictures: "list[Picture]", out: Path, side: int = 512, gap: int = 8) -> None:
+def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap: int = 8) -> None:
     """All of them side by side, each within ``side`` px."""
     from PIL import Image
 
     from impasto.images.files import read, write
 
-    small = [picture.pil() for picture in pictures]
+    small = [picture.copy() for picture in pictures]
     for image in small:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     width, height = (max(sizes) + gap for sizes in zip(*(image.size for image in small), strict=True))

@@ -42,12 +42,14 @@ def write_all(folder: Path) -> None:
         raise InputError(f"'{folder}' cannot be written to ({error.strerror}): choose another folder") from error
 
 
-def recipe(picture: Annotated[str, typer.Argument(help="A picture that impasto made.")]) -> None:
+def recipe(
+    picture: Annotated[str, typer.Argument(help="A picture that impasto made.")],
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="Settings and inputs alone, as impasto --like reads them from a .toml.")
+    ] = False,
+) -> None:
     """Print what a picture that impasto made was made from, as JSON: settings, versions, inputs."""
-    from impasto.errors import InputError
-    from impasto.images.decoding import read_recipe
+    from impasto.jobs import recipe_of, told_job, toml_of
 
-    found = read_recipe(picture)
-    if found is None:
-        raise InputError(f"'{picture}' carries no recipe: impasto did not make it, or was told to leave it out")
-    print(json.dumps(found, indent=2))
+    found = recipe_of(picture)
+    print(toml_of(told_job(found, picture)).rstrip() if as_toml else json.dumps(found, indent=2))

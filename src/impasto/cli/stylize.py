@@ -1,26 +1,45 @@
 """``impasto stylize``: a photograph and a painting in, a picture out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from impasto.cli import options as o
 from impasto.cli.options import LOSS, NUMBER, PICTURE, option
 from impasto.cli.run import run
+from impasto.errors import UsageError
 from impasto.paintings import roles
 
 if TYPE_CHECKING:
     from impasto.images.files import Source
+    from impasto.jobs import Job
     from impasto.settings import Settings
 
 
 def stylize(
-    content: Annotated[str, typer.Argument(help="The photograph: a file, sample:NAME, or - for stdin.")],
+    content: Annotated[
+        str | None,
+        typer.Argument(
+            help="The photograph: a file, sample:NAME, or - for stdin.", metavar="CONTENT", show_default=False
+        ),
+    ] = None,
     style: Annotated[
-        list[str],
-        typer.Argument(help="The painting, or several: files, sample:NAME, or - for stdin.", metavar="STYLE..."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="The painting, or several: files, sample:NAME, or - for stdin.",
+            metavar="STYLE...",
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        option(
+            "--like",
+            panel=PICTURE,
+            text="A picture that impasto painted, or a .toml: its settings, and its pictures where none are named.",
+        ),
+    ] = None,
     out: Annotated[Path | None, o.out_option("CONTENT-STYLE")] = None,
     size: o.Size = None,
     strength: Annotated[
@@ -117,7 +136,7 @@ def stylize(
     Ctrl-C keeps the best picture so far.
     """
     options = dict(locals())  # before there is any other local
-    settings = o.settings_of(
+    given = o.given(
         options,
         content_layers=o.layers("--content-layers", content_layers, share=False),
         style_layers=o.layers("--style-layers", style_layers, share=True),
@@ -127,6 +146,12 @@ def stylize(
     )
 
     regions = [o.region(text) for text in region or []]
+    job = job_of(like, {"content": content, "style": style, "regions": regions}, given)
+    settings = settings_of(job, given, style)
+    content, regions = content or job.content, regions or [{**of} for of in job.regions]
+    styles = style or [*job.styles]
+    if content is None or not styles:
+        raise nothing_to_paint(content, like)
 
     def begin(settings: "Settings", content: "Source", **sources: "Source") -> o.Course:
         from impasto import facade
@@ -136,5 +161,37 @@ def stylize(
         return facade.stylize(content, styles, settings, regions=[Region(**of) for of in regions])
 
     masks = [of["mask"] for of in regions]
-    more = [of[part] for of in regions for part in ("style", "style_mask") if of[part] is not None]
-    run(settings, {"content": content, **roles(style)}, begin, options, also=[*masks, *more])
+    more = [of[part] for of in regions for part in ("style", "style_mask") if of.get(part) is not None]
+    run(settings, {"content": content, **roles(styles)}, begin, options, also=[*masks, *more])
+
+
+def job_of(like: Path | None, pictures: dict[str, Any], given: dict[str, Any]) -> "Job":
+    """What ``--like`` says, but for what the command line does."""
+    from impasto.jobs import Job, read_job
+    from impasto.settings import Settings
+
+    if like is None:
+        return Job(None, (), Settings())
+    instead = {"weights"} if "network" in given else set()  # those of the file are another network's
+    return read_job(like, but={*(name for name, value in pictures.items() if value), *given, *instead})
+
+
+def settings_of(job: "Job", given: dict[str, Any], style: list[str] | None) -> "Settings":
+    """Those of the job, with what is given. A blend of another number of paintings than are named is forgotten."""
+    from impasto.settings import validated
+
+    if style and job.settings.blend and len(job.settings.blend) != len(style):
+        given = {"blend": None, **given}
+    return validated(job.settings, **given)
+
+
+def nothing_to_paint(content: str | None, like: Path | None) -> UsageError:
+    """What to say where the photograph or the paintings are named nowhere."""
+    missing = "a photograph" if content is None else "a painting"
+    if like is not None:
+        return UsageError(
+            f"neither the command line nor '{like}' names {missing}: impasto --like {like} PHOTO PAINTING"
+        )
+    return UsageError(
+        f"{missing} is wanted: PHOTO PAINTING, or --like FILE, which may say both (impasto stylize --help tells more)"
+    )
