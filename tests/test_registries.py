@@ -69,7 +69,7 @@ def test_an_entry_is_there_in_python_on_the_command_line_in_the_help_and_in_the_
 def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, impasto, photograph, painting):
     names = {
         "solver": "lbfgs, adam, mine",
-        "style_loss": "gram, moments, gaussian, mine",
+        "style_loss": "gram, moments, gaussian, sliced, mine",
         "pooling": "average, max, mine",
     }
     with pytest.raises(UsageError, match=rf"^`{option}`: one of {names[option]}.* is expected, not 'none'"):

@@ -20,6 +20,9 @@ from impasto.network.protocol import Network
 Mask = Float[Tensor, "1 1 h w"]
 """1 where the region is, 0 elsewhere, and between at soft edges."""
 
+Carried = Float[Tensor, "1 1 h_l w_l"]
+"""A mask at the size of a layer: the weights of its positions."""
+
 NEAR = 32 / 255
 """By how much a colour of a label picture may be off, in each channel."""
 
@@ -89,7 +92,7 @@ def guides(network: Network, mask: Mask, layers: Collection[str], carried: str =
     return Guides(found, float(mask.mean()))
 
 
-def inside(mask: Mask, shape: Sequence[int], far: int) -> Mask:
+def inside(mask: Mask, shape: Sequence[int], far: int) -> Carried:
     """Only positions whose filters, which see ``far`` px, see nothing else than the region, so that no style bleeds
     across its edge; where less than a quarter of the region would be left, those that see half as far beyond it, and so
     on."""
@@ -99,17 +102,17 @@ def inside(mask: Mask, shape: Sequence[int], far: int) -> Mask:
     return found if far >= 1 else whole
 
 
-def simple(mask: Mask, shape: Sequence[int], far: int = 0) -> Mask:  # noqa: ARG001
+def simple(mask: Mask, shape: Sequence[int], far: int = 0) -> Carried:  # noqa: ARG001
     """The mask at the size of the layer."""
     return adaptive_avg_pool2d(mask, (shape[0], shape[1]))
 
 
-def all_that_see(mask: Mask, shape: Sequence[int], far: int) -> Mask:
+def all_that_see(mask: Mask, shape: Sequence[int], far: int) -> Carried:
     """All positions whose filters see something of the region."""
     return simple(1 - eroded(1 - mask, far), shape) if far >= 1 else simple(mask, shape)
 
 
-CARRIED: dict[str, Callable[[Mask, Sequence[int], int], Mask]] = {
+CARRIED: dict[str, Callable[[Mask, Sequence[int], int], Carried]] = {
     "inside": inside,
     "simple": simple,
     "all": all_that_see,
