@@ -1,6 +1,8 @@
 """The painter's controls: several paintings, the size of strokes, whose colours."""
 
 import json
+import re
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,8 +22,8 @@ from impasto.losses import luminance
 from impasto.network.registry import load_network
 from impasto.objective import TotalLoss, seen, style_targets
 from impasto.paintings import shares
-from impasto.regions import Painted, guides, reach
-from impasto.settings import STYLE_LAYERS, Settings
+from impasto.regions import CARRIED, Painted, guides, reach
+from impasto.settings import PRESETS, STYLE_LAYERS, Settings
 from impasto.style import STYLE_LOSSES
 from impasto.tiling import places_of
 from impasto.views import WithColoursOf
@@ -215,6 +217,79 @@ def test_only_the_inside_of_a_region_counts():
         assert int(columns.min()) == 0  # beyond the edges of the picture there is no other region
         assert ((inside >= 0) & (inside <= 1)).all()
     assert guides(network, mask, ["conv1_1"]).part == pytest.approx(0.5)
+
+
+def test_a_mask_is_carried_in_three_ways():
+    """By the columns of conv3_1, of which the left 12 of 24 are the region's: what sees it, what lies in it, what sees
+    nothing else."""
+    network = tiny_network()
+    mask, far, stride = halves()[:, :1], reach(network, "conv3_1"), network.strides["conv3_1"]
+    columns = {
+        carried: int((guides(network, mask, ["conv3_1"], carried).of_layer["conv3_1"][0] > 0).sum())
+        for carried in CARRIED
+    }
+    assert get_args(Settings.model_fields["carried"].annotation) == tuple(CARRIED)
+    assert columns["simple"] == 48 // stride
+    assert columns["all"] == -(-(48 + far) // stride)
+    assert columns["inside"] == -(-(48 - far) // stride)
+
+
+def test_a_run_carries_masks_as_it_is_told():
+    region = library.Region(halves(), soft(3))
+    found = [
+        library.paint(soft(1, 64, 96), soft(2), regions=[region], carried=carried, **SMALL | {"size": 96}).tensor
+        for carried in CARRIED
+    ]
+    assert not torch.equal(found[0], found[1])
+    assert not torch.equal(found[1], found[2])
+
+
+@pytest.mark.parametrize(
+    ("begin", "options", "message"),
+    [
+        (library.reconstruct_style, {"keep_lines": 1.0}, "`keep_lines` needs a photograph, and there is none"),
+        (library.reconstruct_style, {"photoreal": True}, "`photoreal` needs a photograph, and there is none"),
+        (library.reconstruct_content, {"stroke_size": 2.0}, "`stroke_size` needs a painting, and there is none"),
+        (library.reconstruct_content, {"spectrum_weight": 2.0}, "`spectrum_weight` needs a painting"),
+        (library.reconstruct_content, {"blend": (1, 2)}, "`blend` needs a painting"),
+        (library.reconstruct_style, {"colour": "lab"}, "`colour`: 'lab' takes colours from a photograph"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(begin, options, message):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
+        begin(soft(1), size=48, steps=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"carried": "all"}, "`carried` says how masks are carried, and there are no `regions`"),
+        ({"photoreal": True, "keep_lines": 1.0}, "`photoreal` keeps every line of the photograph"),
+        ({"blend": (1, 2)}, "`blend`: 2 parts are said, and the paintings are 1"),
+        (
+            {"regions": [library.Region(halves(48, 48))], "spectrum_weight": 1.0},
+            "`spectrum_weight` is of whole pictures",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options, message):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
+        library.stylize(soft(1, 48, 48), soft(2), size=48, **options)
+
+
+# Presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_settings_and_says_what_it_is_about(name):
+    settings = Settings(preset=name)
+    assert PRESETS[name].keys() - {"about"} <= Settings.model_fields.keys()
+    assert all(getattr(settings, key) == value for key, value in PRESETS[name].items() if key != "about")
+    assert 10 < len(PRESETS[name]["about"]) < 90
+    picture = library.paint(
+        soft(1), soft(2), preset=name, size=48, steps=2, coarse_steps=1, scales=1, network=tiny_network()
+    )
+    assert picture.tensor.shape == (1, 3, 40, 48)
 
 
 def test_how_far_a_layer_sees_is_how_far_its_gradient_goes():

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import impasto as library
+from impasto.content import CONTENT_LOSSES, Compared
 from impasto.errors import UsageError
 from impasto.figures.paper import FIGURES, Figure
 from impasto.images.resizing import resized
@@ -37,18 +38,27 @@ def own_figure(subject):
     return Figure("own", "Own", [""], [""], [[subject.content("own", "conv1_1", steps=1)]])
 
 
+def strength(sums, target):
+    """Of a content loss: how strong each filter is."""
+    return (sums[0] - target).square().sum()
+
+
 @pytest.fixture(autouse=True)
 def entries(monkeypatch):
     """One more of everything, by the name ``mine``."""
     monkeypatch.setitem(SOLVERS, "mine", Adam(rate=0.1))
     monkeypatch.setitem(STYLE_LOSSES, "mine", Distance(means, both_moments))
+    monkeypatch.setitem(CONTENT_LOSSES, "mine", Compared(strength, lambda F, _: (F.sum,), lambda P: P.sum))
     monkeypatch.setitem(POOLINGS, "mine", lambda x: x[..., ::2, ::2])
     monkeypatch.setitem(STARTS, "mine", Start(grey))
     monkeypatch.setitem(STARTS, "both", Start(mixed, needs=("content", "style")))
     monkeypatch.setitem(FIGURES, "mine", (own_figure,))
 
 
-ONE_MORE = {"solver": "--solver", "style_loss": "--style-loss", "pooling": "--pooling", "init": "--init"}
+ONE_MORE = {
+    **{"solver": "--solver", "style_loss": "--style-loss", "content_loss": "--content-loss"},
+    **{"pooling": "--pooling", "init": "--init"},
+}
 
 
 @pytest.mark.parametrize("option", ONE_MORE)
@@ -65,11 +75,12 @@ def test_an_entry_is_there_in_python_on_the_command_line_in_the_help_and_in_the_
     assert "mine" in impasto("stylize", "--help-all").out
 
 
-@pytest.mark.parametrize("option", ["solver", "style_loss", "pooling"])
+@pytest.mark.parametrize("option", ["solver", "style_loss", "content_loss", "pooling"])
 def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, impasto, photograph, painting):
     names = {
         "solver": "lbfgs, adam, mine",
         "style_loss": "gram, moments, gaussian, sliced, mine",
+        "content_loss": "features, self-similarity, mine",
         "pooling": "average, max, mine",
     }
     with pytest.raises(UsageError, match=rf"^`{option}`: one of {names[option]}.* is expected, not 'none'"):

@@ -6,12 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from nets import tiny_network
+from skimage.color import rgb2lab
 
 import impasto
 from impasto.facade import objective_of
 from impasto.losses import LUMINANCE, laplacian, luminance
 from impasto.settings import Settings
-from impasto.views import Through, grey, is_grey, smooth_chroma
+from impasto.views import AlongEdgesOf, Through, WithLabOf, as_it_is, grey, is_grey, lab_of, smooth_chroma, srgb_of
 
 
 def noise(height: int, width: int, seed: int = 0, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
@@ -42,7 +43,45 @@ def test_what_alternates_in_colour_is_not_seen_and_grey_is_left_alone():
     torch.testing.assert_close(smooth_chroma(grey(noise(8, 8))), grey(noise(8, 8)))
 
 
-@pytest.mark.parametrize("view", [smooth_chroma, grey])
+def test_lab_is_what_scikit_image_says():
+    x = noise(9, 7).clamp(0, 1)
+    x[..., :3, :3] *= 0.01  # where both curves are lines
+    lab = lab_of(x)
+    np.testing.assert_allclose(lab[0].permute(1, 2, 0).numpy(), rgb2lab(x[0].permute(1, 2, 0).numpy()), atol=0.01)
+    torch.testing.assert_close(srgb_of(lab), x, rtol=0, atol=1e-6)
+
+
+def test_the_photographs_colours_are_put_back_in_lab():
+    x, p = noise(9, 7, 1, 0.4, 0.6), noise(9, 7, 2, 0.45, 0.55)
+    seen = WithLabOf(p)(x)
+    np.testing.assert_allclose(lab_of(seen)[:, 1:].numpy(), lab_of(p)[:, 1:].numpy(), atol=1e-6)
+    lightness = lab_of(luminance(x).expand(-1, 3, -1, -1))[:, 0]
+    np.testing.assert_allclose(lab_of(seen)[:, 0].numpy(), lightness.numpy(), atol=1e-6)
+
+
+def test_along_edges_it_is_a_guided_filter():
+    """Window by window, as He, Sun and Tang write it."""
+    x, p = noise(20, 130, 1, 0.3, 0.7), noise(20, 130, 2)
+    I = luminance(p)[0, 0].numpy()  # noqa: E741
+    r, shape = 2, I.shape
+    a, b = np.zeros((3, *shape)), np.zeros((3, *shape))
+    windows = {(i, j): (slice(max(i - r, 0), i + r + 1), slice(max(j - r, 0), j + r + 1)) for i, j in np.ndindex(shape)}
+    for (i, j), of in windows.items():
+        for c in range(3):
+            y = x[0, c].numpy()[of]
+            a[c, i, j] = (np.mean(I[of] * y) - I[of].mean() * y.mean()) / (I[of].var() + 1e-3)
+            b[c, i, j] = y.mean() - a[c, i, j] * I[of].mean()
+    expected = np.zeros((3, *shape))
+    for (i, j), of in windows.items():
+        for c in range(3):
+            expected[c, i, j] = a[c][of].mean() * I[i, j] + b[c][of].mean()
+    found = AlongEdgesOf(as_it_is, p)(x)
+    np.testing.assert_allclose(found[0].numpy(), expected.clip(0, 1), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "view", [smooth_chroma, grey, WithLabOf(noise(16, 20, 5)), AlongEdgesOf(grey, noise(16, 20, 5))]
+)
 def test_the_gradient_through_a_view_equals_finite_differences(view):
     network = tiny_network().double()
     settings = Settings(content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0, "conv2_1": 0.5}, style_weight=10)
