@@ -31,8 +31,9 @@ def main() -> None:
                 out = Path(folder) / f"{number}.png"
                 program = [sys.executable, "-m", "impasto", *shlex.split(command)[1:], "-o", str(out), "-q"]
                 subprocess.run(program, cwd=folder, check=True)
-                pictures.append(small(Image.open(out)))
-        side_by_side(pictures).save(ROOT / "docs" / "images" / f"controls-{name}.jpg", quality=88)
+                pictures.append(Image.open(out))
+        sheet = side_by_side([small(picture) for picture in pictures]) if len(pictures) > 1 else pictures[0]
+        sheet.convert("RGB").save(ROOT / "docs" / "images" / f"controls-{name}.jpg", quality=88)
 
 
 def circle(out: Path) -> None:

@@ -1,6 +1,7 @@
 """``impasto presets``: settings that go together, as a list, or as a sheet of one picture painted with each."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +19,13 @@ def presets(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the sheet goes.")] = Path("presets.png"),
     size: Annotated[int, typer.Option("--size", help="Long side of each picture in px.", min=16)] = 256,
     as_json: Annotated[bool, typer.Option("--json", help="The list as JSON on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing unless something fails.")] = False,
 ) -> None:
     """List the presets; with a photograph and a painting, paint them with each, all on one sheet."""
     from impasto.settings import PRESETS
 
     if content is not None:
-        paint_all(content, style, out, size)
+        paint_all(content, style, out, size, (lambda _: None) if quiet else print)
     elif as_json:
         print(json.dumps(PRESETS))
     else:
@@ -37,7 +39,7 @@ def told(value: object) -> str:
     return ",".join(f"{key}={part:g}" for key, part in value.items()) if isinstance(value, dict) else str(value)
 
 
-def paint_all(content: str, style: str | None, out: Path, size: int) -> None:
+def paint_all(content: str, style: str | None, out: Path, size: int, tell: Callable[[object], None]) -> None:
     """The default and every preset, side by side in ``out``."""
     from impasto.images.decoding import check_output, decode
     from impasto.settings import PRESETS, Settings
@@ -54,9 +56,9 @@ def paint_all(content: str, style: str | None, out: Path, size: int) -> None:
     for name in (None, *PRESETS):
         picture = paint(content, style, Settings(preset=name, size=size))
         found.append(labelled(picture.pil(), name or "default"))
-        print(name or "default", flush=True)
+        tell(name or "default")
     contact_sheet(found, out)
-    print(out)
+    tell(out)
 
 
 def labelled(picture: "Image", name: str) -> "Image":
