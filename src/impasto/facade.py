@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from typing import Any, Unpack
 
@@ -20,10 +20,11 @@ from impasto.colours import COLOURS
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
-from impasto.images.files import Source, read
+from impasto.images.files import Source, read, read_with_alpha
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled
+from impasto.images.transparency import there
 from impasto.losses import laplacian
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
@@ -69,7 +70,8 @@ def stylize(
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
     in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
-    the rest in that of ``style``. Pictures are read and the network is loaded at the call, so that whatever is wrong
+    the rest in that of ``style``. Of a transparent photograph what is there is painted, and steps and pictures have its
+    alpha. Pictures are read and the network is loaded at the call, so that whatever is wrong
     shows at once.
 
     Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
@@ -123,7 +125,7 @@ class Painter:
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
             for role, one in self.styles.items():
-                self.kept.picture(role, one)
+                self.kept.with_alpha(role, one)
 
     def stylize(self, content: Source) -> Iterator[Step]:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
@@ -209,7 +211,7 @@ def _begin(
         about["regions"] = [{"colour": region.colour} for region in regions]
     about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
-    return _steps(*prepared, made_of, origin_of(sources.get("content"), settings))
+    return _steps(*prepared, made_of=made_of, origin=origin_of(sources.get("content"), settings))
 
 
 def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
@@ -240,7 +242,7 @@ class Kept:
         self.settings, self.device = settings, device_of(settings.device)
         self.precisions = precisions_of(settings.precision, self.device, settings.network)
         self.network = cache(lambda precision: network_of(settings, self.device, precision))
-        self.paintings: dict[str, tuple[Source, Tensor]] = {}
+        self.paintings: dict[str, tuple[Source, tuple[Tensor, Tensor | None]]] = {}
         self.seen: dict[Any, dict[str, Any]] = {}
 
     @property
@@ -253,29 +255,57 @@ class Kept:
         precisions = [str(precision).removeprefix("torch.") for precision in self.precisions]
         return {"device": str(self.device), "kind": kind, "precision": precisions, "threads": torch.get_num_threads()}
 
+    def pictures(self, sources: Mapping[str, Source]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Those of a run by what they are for; and the alpha of transparent ones, where a photograph is painted.
+        Elsewhere these are over white."""
+        is_painted = "content" in sources and len(sources) > 1
+        found = {
+            role: self.with_alpha(role, of) if is_painted else (self.picture(role, of), None)
+            for role, of in sources.items()
+        }
+        alphas = {role: alpha for role, (_, alpha) in found.items() if alpha is not None}
+        return {role: image for role, (image, _) in found.items()}, alphas
+
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
-        """A picture at the size of the run, and the run's own; paintings are read once."""
+        """A picture at the size of the run, and the run's own, over white; a mask at its own size."""
         if role.endswith("mask"):
             mask: Tensor = named(role, read, source, max_pixels=self.settings.max_pixels)
             return mask.to(self.device)
-        is_painting = role != "content"
-        if is_painting and role in self.paintings and self.paintings[role][0] is source:
+        image: Tensor = named(role, read, source, **self.reading(role))
+        return image.to(self.device, copy=True)
+
+    def with_alpha(self, role: str, source: Source) -> tuple[Tensor, Tensor | None]:
+        """The same, and its alpha where it is transparent; paintings are read once."""
+        if role.endswith("mask"):
+            return self.picture(role, source), None
+        if role in self.paintings and self.paintings[role][0] is source:
             return self.paintings[role][1]
-        size = self.settings.size * (self.settings.stroke_size if is_painting else 1)
-        read_at = self.settings.model_copy(update={"size": max(MIN_SIDE, round(size))})
-        image: Tensor = named(role, picture, source, read_at, enlarge=not is_painting).to(self.device, copy=True)
-        if is_painting:
-            self.paintings[role] = source, image
-        return image
+        image, alpha = named(role, read_with_alpha, source, **self.reading(role))
+        found = image.to(self.device, copy=True), None if alpha is None else alpha.to(self.device)
+        if role != "content":
+            self.paintings[role] = source, found
+        return found
+
+    def reading(self, role: str) -> dict[str, Any]:
+        """How a picture is read: paintings as large as their strokes want them, and never enlarged."""
+        settings, is_painting = self.settings, role != "content"
+        size = max(MIN_SIDE, round(settings.size * (settings.stroke_size if is_painting else 1)))
+        return {"size": size, "enlarge": not is_painting, "max_pixels": settings.max_pixels}
 
     def targets(
-        self, network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss
+        self,
+        network: Network,
+        painting: Tensor,
+        layers: Collection[str],
+        style_loss: StyleLoss,
+        **guides: Mapping[str, Tensor],
     ) -> dict[str, Any]:
         """``style_targets``; a painting at one size is looked at once with each network and style loss."""
-        pixels = hashlib.sha256(painting.cpu().numpy().tobytes()).digest()
-        at = id(network), pixels, tuple(layers), id(style_loss)
+        pixels = [painting, *(guide for of_layer in guides.values() for guide in of_layer.values())]
+        digests = tuple(hashlib.sha256(of.cpu().numpy().tobytes()).digest() for of in pixels)
+        at = id(network), digests, tuple(layers), id(style_loss)
         if at not in self.seen:
-            self.seen[at] = style_targets(network, painting, layers, style_loss)
+            self.seen[at] = style_targets(network, painting, layers, style_loss, **guides)
         return self.seen[at]
 
 
@@ -291,10 +321,12 @@ def _prepared(
     canvas: Canvas | None,
     kept: Kept,
     regions: Sequence[Region] = (),
-) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
+) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None, Tensor | None]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; the dial; and the alpha of
+    a transparent photograph."""
     device, network_in = kept.device, kept.network
-    pictures = {role: kept.picture(role, of) for role, of in sources.items()}
+    pictures, alphas = kept.pictures(sources)
+    counted = {role: there(alpha) for role, alpha in alphas.items()}
     precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
@@ -302,15 +334,21 @@ def _prepared(
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
     whole = masks_at(height, width, regions, masks)
-    if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
+    left = [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]
+    if "content" in counted:
+        left.append(1 - counted["content"])
+    if left:
         view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
-    pictures = coloured(settings, pictures)
+    pictures = coloured(settings, pictures, counted.get("content"))
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
     @cache
     def distance_at(height: int, width: int) -> Callable[[Tensor], float]:
         network, photograph = network_in(precisions[0]), resized(pictures["content"], height, width)
-        return content_distance(network, next(iter(settings.content_layers)), photograph)
+        layer, guide = next(iter(settings.content_layers)), None
+        if "content" in counted:
+            guide = guides(network, resized(counted["content"], height, width), [layer]).of_layer[layer]
+        return content_distance(network, layer, photograph, guide)
 
     def distance(image: Tensor) -> float:
         return distance_at(*image.shape[2:])(scored(view(image)))
@@ -322,17 +360,19 @@ def _prepared(
     def objectives_at(factor: float) -> Iterator[Objective]:
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
+        counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
+        of_paintings = [counts.get(role) for role in small if role.startswith("style")]
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
-            painted = [] if photograph is None else painted_regions(regions, masks, small, photograph.shape[2:])
+            painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
             objective: Objective = objective_of(
-                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted
+                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, of_paintings
             )
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
-    return objectives_at, start, settings, view, dial
+    return objectives_at, start, settings, view, dial, alphas.get("content")
 
 
 def masks_at(height: int, width: int, regions: Sequence[Region], masks: Mapping[str, Tensor]) -> list[Mask]:
@@ -346,27 +386,37 @@ def masks_at(height: int, width: int, regions: Sequence[Region], masks: Mapping[
 
 
 def painted_regions(
-    regions: Sequence[Region], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor], size: Sequence[int]
+    regions: Sequence[Region], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor], counts: Mapping[str, Mask]
 ) -> list[Painted]:
-    """``regions`` at one size, that of ``pictures``; its height and width are those of the photograph."""
-    found = []
-    for n, mask in enumerate(masks_at(size[0], size[1], regions, masks), 1):
+    """``regions`` at one size, that of ``pictures``, where these count: those of transparent ones not everywhere. What
+    is transparent of the photograph is a region that is left as it is."""
+    found, here = [], counts.get("content")
+    height, width = pictures["content"].shape[2:]
+    for n, mask in enumerate(masks_at(height, width, regions, masks), 1):
         painting, of_painting = pictures.get(f"region_{n}_style"), masks.get(f"region_{n}_style_mask")
         if painting is not None and of_painting is not None:
             of_painting = named(f"region_{n}_style_mask", fitted, mask_in(of_painting), *painting.shape[2:])
-        found.append(Painted(mask, painting, of_painting))
-    return found
+        of_painting = both(of_painting, counts.get(f"region_{n}_style"))
+        region = mask if here is None else mask * here
+        found.append(Painted(region, painting if region.any() else None, of_painting))
+    return found if here is None else [*found, Painted(1 - here)]
 
 
-def coloured(settings: Settings, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``pictures`` as they are looked at, with the colours that are asked for. Raises UsageError where there is no
-    photograph to have any from."""
+def both(mask: Mask | None, other: Mask | None) -> Mask | None:
+    """What two masks have, or the one that there is."""
+    return mask if other is None else other if mask is None else mask * other
+
+
+def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | None = None) -> dict[str, Tensor]:
+    """``pictures`` as they are looked at, with the colours that are asked for; of the photograph's those count that are
+    ``here``. Raises UsageError where there is no photograph to have any from."""
     colours, photograph = COLOURS[settings.colour], pictures.get("content")
     if settings.colour == "painting":
         return dict(pictures)
     if photograph is None:
         raise UsageError(f"`colour`: '{settings.colour}' takes colours from a photograph, and there is none")
-    paintings = {role: colours.painting(of, photograph) for role, of in pictures.items() if role != "content"}
+    pixels = photograph if here is None else photograph.flatten(2)[..., here.flatten() > 0].unsqueeze(2)
+    paintings = {role: colours.painting(of, pixels) for role, of in pictures.items() if role != "content"}
     found = {"content": photograph, **paintings}
     return {role: grey(of) for role, of in found.items()} if colours.kept else found
 
@@ -380,7 +430,7 @@ def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     return smooth_chroma if settings.smooth_chroma else as_it_is
 
 
-def at_size(picture: Float[Tensor, "1 3 h w"], size: float) -> Float[Tensor, "1 3 h2 w2"]:
+def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 c h2 w2"]:
     """``picture`` with a long side of ``size`` px, or as it is where it has no more."""
     return scaled(picture, min(1.0, size / max(picture.shape[2:])))
 
@@ -421,10 +471,12 @@ def objective_of(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     regions: Sequence[Painted] = (),
+    of_paintings: Sequence[Mask | None] = (),
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
-    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest."""
+    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest, and
+    ``of_paintings`` what counts of it, or of each of several."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
@@ -433,7 +485,7 @@ def objective_of(
     if paintings and settings.style_weight:
         rest = guides(network, rest_of([region.mask for region in regions]), settings.style_layers) if regions else None
         if rest is None or rest.part > NOTHING:
-            terms += style_terms(settings, network, paintings, multiple, targets, rest)
+            terms += style_terms(settings, network, paintings, multiple, targets, rest, of_paintings)
         terms += [
             term
             for region in regions
@@ -463,16 +515,19 @@ def style_terms(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     where: Guides | None = None,
+    of_paintings: Sequence[Mask | None] = (),
 ) -> list[Style]:
-    """One for each painting and style loss; where only a region counts, as strong for each of its pixels."""
-    of_paintings = zip(paintings, shares(settings.blend, settings.style_layers, len(paintings)), strict=True)
+    """One for each painting and style loss; where only a region counts, as strong for each of its pixels. A painting
+    may have a mask of what counts of it."""
+    layers_of = shares(settings.blend, settings.style_layers, len(paintings))
     of_layer, beta = (None, settings.beta) if where is None else (where.of_layer, settings.beta * where.part)
-    return [
-        Style(of, targets(network, painting, layers, of), layers, beta * weight, multiple=multiple, guides=of_layer)
-        for painting, layers in of_paintings
-        if layers
-        for of, weight in style_losses_of(settings).items()
-    ]
+    terms = []
+    for painting, layers, mask in zip(paintings, layers_of, of_paintings or [None] * len(paintings), strict=True):
+        counted = {} if mask is None else {"guides": guides(network, mask, layers).of_layer}
+        for of, weight in style_losses_of(settings).items() if layers else ():
+            target = targets(network, painting, layers, of, **counted)
+            terms.append(Style(of, target, layers, beta * weight, multiple=multiple, guides=of_layer))
+    return terms
 
 
 def style_terms_of_region(
@@ -480,12 +535,9 @@ def style_terms_of_region(
 ) -> list[Style]:
     """Those of a region's own painting."""
     assert region.painting is not None
-    layers, where = settings.style_layers, guides(network, region.mask, settings.style_layers)
-    of_painting = None if region.of_painting is None else guides(network, region.of_painting, layers).of_layer
-    targets = partial(style_targets, guides=of_painting)
-    return style_terms(
-        settings.model_copy(update={"blend": None}), network, [region.painting], multiple, targets, where
-    )
+    where = guides(network, region.mask, settings.style_layers)
+    alone = settings.model_copy(update={"blend": None})
+    return style_terms(alone, network, [region.painting], multiple, where=where, of_paintings=[region.of_painting])
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
@@ -581,6 +633,8 @@ def _steps(
     settings: Settings,
     view: View,
     dial: Dial | None,
+    alpha: Tensor | None,
+    *,
     made_of: Mapping[str, Any],
     origin: Origin | None,
 ) -> Iterator[Step]:
@@ -597,4 +651,6 @@ def _steps(
             best = most is None or step.merit >= most
             most = step.merit if best else most
             step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)
+            if alpha is not None:
+                step = replace(step, alpha=resized(alpha, *image.shape[2:]).clone())
         yield step

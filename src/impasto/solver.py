@@ -47,7 +47,7 @@ class Step:
     calls of the objective so far, ``seconds`` the time since the solver began. ``image`` ``(1, 3, h, w)`` is the
     caller's own; ``terms`` are its weighted losses, and those of a ``trial`` are with another β. ``best`` says whether
     no step before had more ``merit``. ``recipe`` is what the run was made from, ``origin`` what the photograph says of
-    itself.
+    itself; ``alpha`` ``(1, 1, h, w)`` is that of a transparent one.
     """
 
     index: int
@@ -60,6 +60,7 @@ class Step:
     best: bool = True
     recipe: Mapping[str, Any] | None = None
     origin: "Origin | None" = None
+    alpha: Tensor | None = None
 
     @property
     def loss(self) -> float:
@@ -77,7 +78,8 @@ class Step:
         from impasto.images.picture import Picture
 
         recipe = None if self.recipe is None else {**self.recipe, "step": self.index, "evaluations": self.evaluations}
-        return Picture(self.image.detach().cpu(), recipe, self.origin)
+        alpha = None if self.alpha is None else self.alpha.cpu()
+        return Picture(self.image.detach().cpu(), recipe, self.origin, alpha)
 
     @property
     def merit(self) -> tuple[int, bool, float]:
