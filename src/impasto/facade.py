@@ -41,7 +41,7 @@ from impasto.style import STYLE_LOSSES, StyleLoss
 from impasto.tensors import free_memory
 from impasto.terms import CELL, Content, Lines, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
-from impasto.views import LeftAsItIs, Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
+from impasto.views import Continued, LeftAsItIs, Through, View, WithColoursOf, as_it_is, grey, is_grey, smooth_chroma
 
 LINES_WEIGHT = 3e4
 """Of ``terms.Lines`` where ``keep_lines`` is 1."""
@@ -334,11 +334,10 @@ def _prepared(
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
     whole = masks_at(height, width, regions, masks)
-    left = [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]
-    if "content" in counted:
-        left.append(1 - counted["content"])
-    if left:
+    if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
         view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
+    if "content" in counted:
+        view = Continued(view, counted["content"])
     pictures = coloured(settings, pictures, counted.get("content"))
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
@@ -361,12 +360,11 @@ def _prepared(
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
-        of_paintings = [counts.get(role) for role in small if role.startswith("style")]
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
             painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
             objective: Objective = objective_of(
-                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, of_paintings
+                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts
             )
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
@@ -471,20 +469,22 @@ def objective_of(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     regions: Sequence[Painted] = (),
-    of_paintings: Sequence[Mask | None] = (),
+    counts: Mapping[str, Mask] = {},
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
-    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest, and
-    ``of_paintings`` what counts of it, or of each of several."""
+    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest.
+    ``counts`` is what is there of transparent pictures, by what they are for."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
         P = content_targets(network, photograph, settings.content_layers)
-        terms.append(Content(P, settings.content_layers, settings.content_weight))
+        inside = guides(network, counts["content"], settings.content_layers).of_layer if "content" in counts else None
+        terms.append(Content(P, settings.content_layers, settings.content_weight, guides=inside))
     if paintings and settings.style_weight:
         rest = guides(network, rest_of([region.mask for region in regions]), settings.style_layers) if regions else None
         if rest is None or rest.part > NOTHING:
+            of_paintings = [counts.get(role) for role in roles(paintings)]
             terms += style_terms(settings, network, paintings, multiple, targets, rest, of_paintings)
         terms += [
             term
@@ -648,9 +648,9 @@ def _steps(
                 return
             seen = view(step.image)
             image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
+            here = None if alpha is None else resized(alpha, *image.shape[2:]).clone()
+            image = image if here is None else image * (here > 0)
             best = most is None or step.merit >= most
             most = step.merit if best else most
-            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)
-            if alpha is not None:
-                step = replace(step, alpha=resized(alpha, *image.shape[2:]).clone())
+            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin, alpha=here)
         yield step

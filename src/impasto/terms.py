@@ -50,17 +50,21 @@ class Term(Protocol):
 class Content:
     """α Σ_l w_l L_content^l (equation 1), per 512 x 512 pixels; the paper has one layer.
 
-    ``targets`` are P of the photograph, ``{layer: (N_l, h_l, w_l)}``.
+    ``targets`` are P of the photograph, ``{layer: (N_l, h_l, w_l)}``. ``guides`` weigh the positions, as in ``Style``.
     """
 
     targets: Mapping[str, Tensor]
     layers: Mapping[str, float]
     weight: float
     name: str = "content"
+    guides: Mapping[str, Tensor] | None = None
 
     def statistic(self, layer: str, F: Features) -> Sums:
         P = self.targets[layer][:, *F.in_picture].flatten(1)
-        return content_loss(F.read, P), F.pixels
+        if self.guides is None:
+            return content_loss(F.read, P), F.pixels
+        root = F.guided(self.guides[layer]).guide
+        return content_loss(F.read * root, P * root), F.pixels
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
         L_content, pixels = sums

@@ -139,12 +139,15 @@ def whole_size(step: "Step") -> "Picture":
     from dataclasses import replace
 
     from impasto.images.resizing import resized
+    from impasto.images.transparency import premultiplied, unpremultiplied
 
     picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
     if (width, height) == step.size:
         return picture
-    alpha = None if picture.alpha is None else resized(picture.alpha, height, width)
-    return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1), alpha=alpha)
+    if picture.alpha is None:
+        return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
+    pixels = unpremultiplied(resized(premultiplied(picture.channels), height, width))
+    return replace(picture, tensor=pixels[:, :3], alpha=pixels[:, 3:])
 
 
 def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range) -> "Picture | None":

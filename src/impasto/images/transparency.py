@@ -44,7 +44,7 @@ def filled(colours: Float[Tensor, "1 3 h w"], weight: Float[Tensor, "1 1 h w"]) 
     from torch.nn.functional import avg_pool2d, interpolate
 
     height, width = weight.shape[2:]
-    if height * width == 1 or float(weight.min()) >= 1:
+    if height * width == 1:
         return colours
     mass = avg_pool2d(weight, 2, ceil_mode=True)
     means = avg_pool2d(colours * weight, 2, ceil_mode=True) / mass.clamp_min(1e-6)
