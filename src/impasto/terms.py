@@ -64,7 +64,7 @@ class Content:
         if self.guides is None:
             return content_loss(F.read, P), F.pixels
         root = F.guided(self.guides[layer]).guide
-        return content_loss(F.read * root, P * root), F.pixels
+        return content_loss(F.read * root, P * root), F.pixels  # type: ignore[operator]
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:
         L_content, pixels = sums

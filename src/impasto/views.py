@@ -82,8 +82,8 @@ class LeftAsItIs:
 
 
 class Continued:
-    """The view of an image that goes on outwards, ever softer, where nothing is ``there``; ``view`` is that of the rest.
-    So the network sees no edge, and none is painted."""
+    """The view of an image that goes on outwards, ever softer, where nothing is ``there``; ``view`` is that of the
+    rest. So the network sees no edge, and none is painted."""
 
     def __init__(self, view: View, there: Float[Tensor, "1 1 h w"]) -> None:
         self.view, self.there = view, there

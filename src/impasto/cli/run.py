@@ -139,15 +139,15 @@ def whole_size(step: "Step") -> "Picture":
     from dataclasses import replace
 
     from impasto.images.resizing import resized
-    from impasto.images.transparency import premultiplied, unpremultiplied
+    from impasto.images.transparency import filled, there
 
     picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
     if (width, height) == step.size:
         return picture
     if picture.alpha is None:
         return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
-    pixels = unpremultiplied(resized(premultiplied(picture.channels), height, width))
-    return replace(picture, tensor=pixels[:, :3], alpha=pixels[:, 3:])
+    tensor, alpha = filled(picture.tensor, there(picture.alpha)), resized(picture.alpha, height, width)
+    return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
 
 
 def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range) -> "Picture | None":

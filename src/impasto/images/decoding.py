@@ -104,8 +104,8 @@ def decode(
     """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
 
     ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own, and without
-    ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white, or,
-    ``with_alpha``, is the fourth channel of a picture that has any.
+    ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white.
+    ``with_alpha``, a transparent picture is ``(H, W, 4)`` and as large as it is.
 
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
@@ -262,15 +262,15 @@ def _upright(
     draft: bool = False,
     with_alpha: bool,
 ) -> Image.Image:
-    """The picture in mode "RGB", or ``with_alpha`` perhaps in "RGBA", upright, its long side ``size`` px. As a
-    ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
+    """The picture in mode "RGB", upright, its long side ``size`` px; ``with_alpha`` a transparent one in "RGBA",
+    as large as it is. As a ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
     target = fit(picture.size, size, enlarge)
     _admit(target, path, max_pixels)
     drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
     box = drafted[1] if drafted else None
     picture.load()
     srgb = colour.to_srgb(picture, with_alpha=with_alpha)
-    if srgb.size != target:  # Pillow averages colours times alpha
+    if srgb.size != target and srgb.mode == "RGB":
         srgb = srgb.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
     transpose = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))

@@ -21,7 +21,7 @@ from impasto.images.colour import srgb_profile
 from impasto.images.decoding import MAX_PIXELS, File, Readable, decode, writer_of
 from impasto.images.metadata import INCHES, SOFTWARE, Origin, exif_of, tiff_tags
 from impasto.images.picture import Picture, Writable
-from impasto.images.transparency import filled, over_white, premultiplied, there, unpremultiplied
+from impasto.images.transparency import filled, over_white, there
 
 RESOLUTION = int(Base.XResolution), int(Base.YResolution)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -56,7 +56,6 @@ def read_with_alpha(
         pixels = channels_of(in_memory(source))
         if pixels.shape[1] < 4 or not pixels.numel() or float(pixels[:, 3].min()) > 1 - ROUNDING:
             return read(source, **options), None
-        pixels = unpremultiplied(fitted(premultiplied(pixels), **options))
     else:
         pixels = as_image(decode(known(source), with_alpha=True, **options))
     if pixels.shape[1] == 3:
@@ -64,7 +63,7 @@ def read_with_alpha(
     colours, alpha = pixels[:, :3], pixels[:, 3:]
     if not alpha.any():
         raise InputError("a picture is transparent everywhere: there is nothing in it")
-    return filled(colours, there(alpha)), alpha.contiguous()
+    return fitted(filled(colours, there(alpha)), **options), fitted(alpha, **options).contiguous()
 
 
 def in_memory(source: np.ndarray | Tensor | Picture) -> np.ndarray | Tensor:

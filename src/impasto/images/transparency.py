@@ -19,34 +19,19 @@ def over_white(pixels: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c2 h w"]:
     return colours * alpha + (1 - alpha) if alpha.shape[1] else colours
 
 
-def premultiplied(pixels: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h w"]:
-    """Colours times alpha: what may be averaged."""
-    import torch
-
-    colours, alpha = pixels[:, :3], pixels[:, 3:]
-    return torch.cat([colours * alpha, alpha], dim=1)
-
-
-def unpremultiplied(pixels: Float[Tensor, "1 4 h w"]) -> Float[Tensor, "1 4 h w"]:
-    """The way back; black where alpha is 0."""
-    import torch
-
-    colours, alpha = pixels[:, :3], pixels[:, 3:]
-    return torch.cat([(colours / alpha.clamp_min(1e-6)).clamp(0, 1), alpha], dim=1)
-
-
 def filled(colours: Float[Tensor, "1 3 h w"], weight: Float[Tensor, "1 1 h w"]) -> Float[Tensor, "1 3 h w"]:
-    """``colours``, where their ``weight`` is less than 1 mixed with those around, the softer the farther these are.
+    """``colours``, where their ``weight`` is less than 1 mixed with those around, the softer the farther these are. It
+    may be resized as any picture: no other colour gets into the edges.
 
-    A pyramid: at half the size every pixel is the mean of what counts in four, and its holes are filled in the same way
-    (pull-push: Gortler et al., *The Lumigraph*, 1996).
+    A pyramid: at half the size every pixel is the mean of what counts in 4 x 4, and its holes are filled in the same
+    way (pull-push: Gortler et al., *The Lumigraph*, 1996).
     """
     from torch.nn.functional import avg_pool2d, interpolate
 
     height, width = weight.shape[2:]
     if height * width == 1:
         return colours
-    mass = avg_pool2d(weight, 2, ceil_mode=True)
-    means = avg_pool2d(colours * weight, 2, ceil_mode=True) / mass.clamp_min(1e-6)
+    mass, sums = (avg_pool2d(of, 4, 2, padding=1, ceil_mode=True) for of in (weight, colours * weight))
+    means = sums / mass.clamp_min(1e-6)
     around = interpolate(filled(means, (4 * mass).clamp(max=1)), (height, width), mode="bilinear")
     return around.lerp(colours, weight)
