@@ -71,8 +71,7 @@ def stylize(
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
     in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
     the rest in that of ``style``. Of a transparent photograph what is there is painted, and steps and pictures have its
-    alpha. Pictures are read and the network is loaded at the call, so that whatever is wrong
-    shows at once.
+    alpha. Pictures are read and the network is loaded at the call, so that whatever is wrong shows at once.
 
     Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
     LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
@@ -648,9 +647,10 @@ def _steps(
                 return
             seen = view(step.image)
             image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
-            here = None if alpha is None else resized(alpha, *image.shape[2:]).clone()
-            image = image if here is None else image * (here > 0)
+            if alpha is not None:
+                image = image * (resized(alpha, *image.shape[2:]) > 0)
+                step = replace(step, alpha=alpha.clone())
             best = most is None or step.merit >= most
             most = step.merit if best else most
-            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin, alpha=here)
+            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)
         yield step

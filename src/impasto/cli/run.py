@@ -144,9 +144,9 @@ def whole_size(step: "Step") -> "Picture":
     picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
     if (width, height) == step.size:
         return picture
-    if picture.alpha is None:
+    if picture.alpha is None or step.alpha is None:
         return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
-    tensor, alpha = filled(picture.tensor, there(picture.alpha)), resized(picture.alpha, height, width)
+    tensor, alpha = filled(picture.tensor, there(picture.alpha)), step.alpha.cpu()
     return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
 
 
