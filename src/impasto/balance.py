@@ -67,11 +67,12 @@ class Dial:
 
 @torch.no_grad()
 def content_distance(
-    network: Network, layer: str, photograph: Float[Tensor, "1 3 h w"]
+    network: Network, layer: str, photograph: Float[Tensor, "1 3 h w"], guide: Float[Tensor, "h_l w_l"] | None = None
 ) -> Callable[[Float[Tensor, "1 3 h w"]], float]:
     """How far the features F of an image are from the photograph's P in one layer: 1 − the cosine between the two,
     seen from P's mean, on average over the positions; over the same of the photograph turned upside down. 0 is the
-    photograph, and 1 as unlike it as another picture. Contrast alone does not count.
+    photograph, and 1 as unlike it as another picture. Contrast alone does not count. ``guide`` weighs the positions,
+    where not all of the photograph is there.
     """
 
     @torch.no_grad()
@@ -79,9 +80,15 @@ def content_distance(
         return network(x, [layer])[layer].flatten(2).squeeze(0).float()
 
     def apart(F: Tensor) -> Tensor:
-        return 1 - cosine_similarity(F - centre, P - centre, dim=0).mean()
+        return 1 - mean(cosine_similarity(F - centre, P - centre, dim=0)).squeeze()
+
+    def mean(x: Tensor) -> Tensor:
+        if guide is None:
+            return x.mean(dim=-1, keepdim=True)
+        weights = guide.flatten()
+        return (x * weights).sum(dim=-1, keepdim=True) / weights.sum()
 
     P = features(photograph)
-    centre = P.mean(dim=1, keepdim=True)
+    centre = mean(P)
     most = apart(features(photograph.flip(2, 3))).clamp_min(1e-6)
     return lambda image: float(apart(features(image)) / most)

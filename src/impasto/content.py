@@ -48,8 +48,11 @@ def map_of(P: Features) -> Float[Tensor, "N h_l w_l"]:
 
 
 def squares(F: Features, P: Float[Tensor, "N h_l w_l"]) -> Sums:
-    """Equation 1 at a place: ½ Σ (F − P)²; and the pixels that it is of."""
-    return content_loss(F.read, P[:, *F.in_picture].flatten(1)), F.pixels
+    """Equation 1 at a place: ½ Σ_k g_k (F_k − P_k)²; and the pixels that it is of."""
+    wanted = P[:, *F.in_picture].flatten(1)
+    if F.guide is None:
+        return content_loss(F.read, wanted), F.pixels
+    return content_loss(F.read * F.guide, wanted * F.guide), F.pixels
 
 
 def of_features(sums: Sums, P: Any) -> Float[Tensor, ""]:  # noqa: ARG001
@@ -66,18 +69,18 @@ SELF_SIMILARITY = 3e7
 
 
 def sampled(F: Features, target: Any = None) -> Sums:  # noqa: ARG001
-    """The features at some positions."""
-    V, _ = F.samples(SAMPLES)
-    return (V if F.readout is None else precise(F.readout) @ V,)
+    """The features at some positions, and the weights of these."""
+    V, weights = F.samples(SAMPLES)
+    return V if F.readout is None else precise(F.readout) @ V, weights
 
 
 def distances(sums: Sums) -> Float[Tensor, "K K"]:
-    """1 − the cosine between each two positions, each column divided by its sum."""
+    """1 − the cosine between each two positions that count, each column divided by its sum."""
     import torch
 
-    (F,) = sums
+    F, weights = sums
     f = F / F.norm(dim=0, keepdim=True).clamp_min(1e-6)
-    D = (1 - f.T @ f).clamp_min(0) * (1 - torch.eye(F.shape[1]).to(F))
+    D = (1 - f.T @ f).clamp_min(0) * (weights.outer(weights) - torch.diag(weights.square()))
     return D / D.sum(dim=0, keepdim=True).clamp_min(1e-6)  # type: ignore[no-any-return]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from itertools import chain
 from typing import Any, Unpack
 
@@ -21,10 +21,11 @@ from impasto.content import CONTENT_LOSSES
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
-from impasto.images.files import Source, read
+from impasto.images.files import Source, read, read_with_alpha
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled, scaled_size
+from impasto.images.transparency import there
 from impasto.losses import laplacian, luminance, spectrum
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
@@ -43,6 +44,7 @@ from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
 from impasto.tiling import bytes_of, places_of
 from impasto.views import (
     AlongEdgesOf,
+    Continued,
     LeftAsItIs,
     Through,
     View,
@@ -84,8 +86,8 @@ def stylize(
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
     in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
-    the rest in that of ``style``. Pictures are read and the network is loaded at the call, so that whatever is wrong
-    shows at once.
+    the rest in that of ``style``. Of a transparent photograph what is there is painted, and steps and pictures have its
+    alpha. Pictures are read and the network is loaded at the call, so that whatever is wrong shows at once.
 
     Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
     LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
@@ -138,7 +140,7 @@ class Painter:
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
             for role, one in self.styles.items():
-                self.kept.picture(role, one)
+                self.kept.with_alpha(role, one)
 
     def stylize(self, content: Source) -> Iterator[Step]:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
@@ -224,7 +226,7 @@ def _begin(
         about["regions"] = [{"colour": region.colour} for region in regions]
     about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
-    return _steps(*prepared, made_of, origin_of(sources.get("content"), settings))
+    return _steps(*prepared, made_of=made_of, origin=origin_of(sources.get("content"), settings))
 
 
 def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
@@ -255,7 +257,7 @@ class Kept:
         self.settings, self.device = settings, device_of(settings.device)
         self.precisions = precisions_of(settings.precision, self.device, settings.network)
         self.network = cache(lambda precision: network_of(settings, self.device, precision))
-        self.paintings: dict[str, tuple[Source, Tensor]] = {}
+        self.paintings: dict[str, tuple[Source, tuple[Tensor, Tensor | None]]] = {}
         self.seen: dict[Any, dict[str, Any]] = {}
 
     @property
@@ -268,29 +270,57 @@ class Kept:
         precisions = [str(precision).removeprefix("torch.") for precision in self.precisions]
         return {"device": str(self.device), "kind": kind, "precision": precisions, "threads": torch.get_num_threads()}
 
+    def pictures(self, sources: Mapping[str, Source]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Those of a run by what they are for; and the alpha of transparent ones, where a photograph is painted.
+        Elsewhere these are over white."""
+        is_painted = "content" in sources and len(sources) > 1
+        found = {
+            role: self.with_alpha(role, of) if is_painted else (self.picture(role, of), None)
+            for role, of in sources.items()
+        }
+        alphas = {role: alpha for role, (_, alpha) in found.items() if alpha is not None}
+        return {role: image for role, (image, _) in found.items()}, alphas
+
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
-        """A picture at the size of the run, and the run's own; paintings are read once."""
+        """A picture at the size of the run, and the run's own, over white; a mask at its own size."""
         if role.endswith("mask"):
             mask: Tensor = named(role, read, source, max_pixels=self.settings.max_pixels)
             return mask.to(self.device)
-        is_painting = role != "content"
-        if is_painting and role in self.paintings and self.paintings[role][0] is source:
+        image: Tensor = named(role, read, source, **self.reading(role))
+        return image.to(self.device, copy=True)
+
+    def with_alpha(self, role: str, source: Source) -> tuple[Tensor, Tensor | None]:
+        """The same, and its alpha where it is transparent; paintings are read once."""
+        if role.endswith("mask"):
+            return self.picture(role, source), None
+        if role in self.paintings and self.paintings[role][0] is source:
             return self.paintings[role][1]
-        size = self.settings.size * (self.settings.stroke_size if is_painting else 1)
-        read_at = self.settings.model_copy(update={"size": max(MIN_SIDE, round(size))})
-        image: Tensor = named(role, picture, source, read_at, enlarge=not is_painting).to(self.device, copy=True)
-        if is_painting:
-            self.paintings[role] = source, image
-        return image
+        image, alpha = named(role, read_with_alpha, source, **self.reading(role))
+        found = image.to(self.device, copy=True), None if alpha is None else alpha.to(self.device)
+        if role != "content":
+            self.paintings[role] = source, found
+        return found
+
+    def reading(self, role: str) -> dict[str, Any]:
+        """How a picture is read: paintings as large as their strokes want them, and never enlarged."""
+        settings, is_painting = self.settings, role != "content"
+        size = max(MIN_SIDE, round(settings.size * (settings.stroke_size if is_painting else 1)))
+        return {"size": size, "enlarge": not is_painting, "max_pixels": settings.max_pixels}
 
     def targets(
-        self, network: Network, painting: Tensor, layers: Collection[str], style_loss: StyleLoss
+        self,
+        network: Network,
+        painting: Tensor,
+        layers: Collection[str],
+        style_loss: StyleLoss,
+        **guides: Mapping[str, Tensor],
     ) -> dict[str, Any]:
         """``style_targets``; a painting at one size is looked at once with each network and style loss."""
-        pixels = hashlib.sha256(painting.cpu().numpy().tobytes()).digest()
-        at = id(network), pixels, tuple(layers), id(style_loss)
+        pixels = [painting, *(guide for of_layer in guides.values() for guide in of_layer.values())]
+        digests = tuple(hashlib.sha256(of.cpu().numpy().tobytes()).digest() for of in pixels)
+        at = id(network), digests, tuple(layers), id(style_loss)
         if at not in self.seen:
-            self.seen[at] = style_targets(network, painting, layers, style_loss)
+            self.seen[at] = style_targets(network, painting, layers, style_loss, **guides)
         return self.seen[at]
 
 
@@ -306,11 +336,13 @@ def _prepared(
     canvas: Canvas | None,
     kept: Kept,
     regions: Sequence[Region] = (),
-) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; and the dial."""
+) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None, Tensor | None]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; the dial; and the alpha of
+    a transparent photograph."""
     refuse_nonsense(settings, sources, regions)
     device, network_in = kept.device, kept.network
-    pictures = {role: kept.picture(role, of) for role, of in sources.items()}
+    pictures, alphas = kept.pictures(sources)
+    counted = {role: there(alpha) for role, alpha in alphas.items()}
     precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
@@ -320,13 +352,18 @@ def _prepared(
     whole = masks_at(height, width, regions, masks)
     if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
         view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
-    pictures = coloured(settings, pictures)
+    if "content" in counted:
+        view = Continued(view, counted["content"])
+    pictures = coloured(settings, pictures, counted.get("content"))
     scored: View = grey if COLOURS[settings.colour].kept else as_it_is
 
     @cache
     def distance_at(height: int, width: int) -> Callable[[Tensor], float]:
         network, photograph = network_in(precisions[0]), resized(pictures["content"], height, width)
-        return content_distance(network, next(iter(settings.content_layers)), photograph)
+        layer, guide = next(iter(settings.content_layers)), None
+        if "content" in counted:
+            guide = guides(network, resized(counted["content"], height, width), [layer]).of_layer[layer]
+        return content_distance(network, layer, photograph, guide)
 
     def distance(image: Tensor) -> float:
         return distance_at(*image.shape[2:])(scored(view(image)))
@@ -338,18 +375,22 @@ def _prepared(
     def objectives_at(factor: float) -> Iterator[Objective]:
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
+        counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
-            painted = [] if photograph is None else painted_regions(regions, masks, small, photograph.shape[2:])
-            objective: Objective = objective_of(
-                *(settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted),
-                canvas=scaled_size(start, factor),
+            painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
+            total = objective_of(
+                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts
             )
+            if settings.spectrum_weight:
+                spectra = spectrum_term(settings, paintings, *scaled_size(start, factor))
+                total = replace(total, terms=[*total.terms, spectra])
+            objective: Objective = total
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
-    return objectives_at, start, settings, view, dial
+    return objectives_at, start, settings, view, dial, alphas.get("content")
 
 
 def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: Sequence[Region]) -> None:
@@ -357,12 +398,12 @@ def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: 
     usual = Settings()
     of_a_photograph, of_a_painting = ("keep_lines", "photoreal"), ("stroke_size", "spectrum_weight", "blend")
     has_painting = any(role.startswith("style") for role in sources)
-    for names, there, what in (
+    for names, given, what in (
         (of_a_photograph, "content" in sources, "photograph"),
         (of_a_painting, has_painting, "painting"),
     ):
         for name in names:
-            if not there and getattr(settings, name) != getattr(usual, name):
+            if not given and getattr(settings, name) != getattr(usual, name):
                 raise UsageError(f"`{name}` needs a {what}, and there is none")
     if regions and settings.spectrum_weight:
         raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
@@ -383,27 +424,37 @@ def masks_at(height: int, width: int, regions: Sequence[Region], masks: Mapping[
 
 
 def painted_regions(
-    regions: Sequence[Region], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor], size: Sequence[int]
+    regions: Sequence[Region], masks: Mapping[str, Tensor], pictures: Mapping[str, Tensor], counts: Mapping[str, Mask]
 ) -> list[Painted]:
-    """``regions`` at one size, that of ``pictures``; its height and width are those of the photograph."""
-    found = []
-    for n, mask in enumerate(masks_at(size[0], size[1], regions, masks), 1):
+    """``regions`` at one size, that of ``pictures``, where these count: those of transparent ones not everywhere. What
+    is transparent of the photograph is a region that is left as it is."""
+    found, here = [], counts.get("content")
+    height, width = pictures["content"].shape[2:]
+    for n, mask in enumerate(masks_at(height, width, regions, masks), 1):
         painting, of_painting = pictures.get(f"region_{n}_style"), masks.get(f"region_{n}_style_mask")
         if painting is not None and of_painting is not None:
             of_painting = named(f"region_{n}_style_mask", fitted, mask_in(of_painting), *painting.shape[2:])
-        found.append(Painted(mask, painting, of_painting))
-    return found
+        of_painting = both(of_painting, counts.get(f"region_{n}_style"))
+        region = mask if here is None else mask * here
+        found.append(Painted(region, painting if region.any() else None, of_painting))
+    return found if here is None else [*found, Painted(1 - here)]
 
 
-def coloured(settings: Settings, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``pictures`` as they are looked at, with the colours that are asked for. Raises UsageError where there is no
-    photograph to have any from."""
+def both(mask: Mask | None, other: Mask | None) -> Mask | None:
+    """What two masks have, or the one that there is."""
+    return mask if other is None else other if mask is None else mask * other
+
+
+def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | None = None) -> dict[str, Tensor]:
+    """``pictures`` as they are looked at, with the colours that are asked for; of the photograph's those count that are
+    ``here``. Raises UsageError where there is no photograph to have any from."""
     colours, photograph = COLOURS[settings.colour], pictures.get("content")
     if settings.colour == "painting":
         return dict(pictures)
     if photograph is None:
         raise UsageError(f"`colour`: '{settings.colour}' takes colours from a photograph, and there is none")
-    paintings = {role: colours.painting(of, photograph) for role, of in pictures.items() if role != "content"}
+    pixels = photograph if here is None else photograph.flatten(2)[..., here.flatten() > 0].unsqueeze(2)
+    paintings = {role: colours.painting(of, pixels) for role, of in pictures.items() if role != "content"}
     found = {"content": photograph, **paintings}
     return {role: grey(of) for role, of in found.items()} if colours.kept else found
 
@@ -419,7 +470,7 @@ def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     return AlongEdgesOf(view, pictures["content"]) if settings.photoreal else view
 
 
-def at_size(picture: Float[Tensor, "1 3 h w"], size: float) -> Float[Tensor, "1 3 h2 w2"]:
+def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 c h2 w2"]:
     """``picture`` with a long side of ``size`` px, or as it is where it has no more."""
     return scaled(picture, min(1.0, size / max(picture.shape[2:])))
 
@@ -460,19 +511,16 @@ def objective_of(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     regions: Sequence[Painted] = (),
-    canvas: Canvas | None = None,
+    counts: Mapping[str, Mask] = {},
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
-    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest. The
-    picture is as large as ``canvas``, or as the photograph."""
+    finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest.
+    ``counts`` is what is there of transparent pictures, by what they are for."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
-        of = settings.content_loss
-        of = CONTENT_LOSSES[of] if isinstance(of, str) else of
-        P = content_targets(network, photograph, settings.content_layers, of)
-        terms.append(Content(P, settings.content_layers, settings.content_weight, of))
+        terms.append(content_term(settings, network, photograph, counts.get("content")))
     if paintings and settings.style_weight:
         rest = (
             guides(network, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
@@ -480,7 +528,8 @@ def objective_of(
             else None
         )
         if rest is None or rest.part > NOTHING:
-            terms += style_terms(settings, network, paintings, multiple, targets, rest)
+            of_paintings = [counts.get(role) for role in roles(paintings)]
+            terms += style_terms(settings, network, paintings, multiple, targets, rest, of_paintings)
         terms += [
             term
             for region in regions
@@ -491,11 +540,22 @@ def objective_of(
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
-    if settings.spectrum_weight and paintings:
-        size = canvas or (paintings[0] if photograph is None else photograph).shape[2:]
-        powers = torch.stack([spectrum(luminance(of), *size).square() for of in paintings])
-        terms.append(Spectrum(powers.mean(dim=0).sqrt(), SPECTRUM_WEIGHT * settings.spectrum_weight))
     return TotalLoss(network, terms, places_within(network, photograph))
+
+
+def spectrum_term(settings: Settings, paintings: Sequence[Tensor], height: int, width: int) -> Spectrum:
+    """That of paintings, on average, for a picture of this size."""
+    powers = torch.stack([spectrum(luminance(of), height, width).square() for of in paintings])
+    return Spectrum(powers.mean(dim=0).sqrt(), SPECTRUM_WEIGHT * settings.spectrum_weight)
+
+
+def content_term(settings: Settings, network: Network, photograph: Tensor, here: Mask | None = None) -> Content:
+    """That of a photograph, of which perhaps not all is ``here``."""
+    layers, of = settings.content_layers, settings.content_loss
+    of = CONTENT_LOSSES[of] if isinstance(of, str) else of
+    inside = None if here is None else guides(network, here, layers).of_layer
+    targets = content_targets(network, photograph, layers, of, inside)
+    return Content(targets, layers, settings.content_weight, of, guides=inside)
 
 
 def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
@@ -514,16 +574,19 @@ def style_terms(
     multiple: float | Tensor = 1.0,
     targets: Callable[..., dict[str, Any]] = style_targets,
     where: Guides | None = None,
+    of_paintings: Sequence[Mask | None] = (),
 ) -> list[Style]:
-    """One for each painting and style loss; where only a region counts, as strong for each of its pixels."""
-    of_paintings = zip(paintings, shares(settings.blend, settings.style_layers, len(paintings)), strict=True)
+    """One for each painting and style loss; where only a region counts, as strong for each of its pixels. A painting
+    may have a mask of what counts of it."""
+    layers_of = shares(settings.blend, settings.style_layers, len(paintings))
     of_layer, beta = (None, settings.beta) if where is None else (where.of_layer, settings.beta * where.part)
-    return [
-        Style(of, targets(network, painting, layers, of), layers, beta * weight, multiple=multiple, guides=of_layer)
-        for painting, layers in of_paintings
-        if layers
-        for of, weight in style_losses_of(settings).items()
-    ]
+    terms = []
+    for painting, layers, mask in zip(paintings, layers_of, of_paintings or [None] * len(paintings), strict=True):
+        counted = {} if mask is None else {"guides": guides(network, mask, layers, settings.carried).of_layer}
+        for of, weight in style_losses_of(settings).items() if layers else ():
+            target = targets(network, painting, layers, of, **counted)
+            terms.append(Style(of, target, layers, beta * weight, multiple=multiple, guides=of_layer))
+    return terms
 
 
 def style_terms_of_region(
@@ -531,14 +594,9 @@ def style_terms_of_region(
 ) -> list[Style]:
     """Those of a region's own painting."""
     assert region.painting is not None
-    layers, where = settings.style_layers, guides(network, region.mask, settings.style_layers, settings.carried)
-    of_painting = (
-        None if region.of_painting is None else guides(network, region.of_painting, layers, settings.carried).of_layer
-    )
-    targets = partial(style_targets, guides=of_painting)
-    return style_terms(
-        settings.model_copy(update={"blend": None}), network, [region.painting], multiple, targets, where
-    )
+    where = guides(network, region.mask, settings.style_layers, settings.carried)
+    alone = settings.model_copy(update={"blend": None})
+    return style_terms(alone, network, [region.painting], multiple, where=where, of_paintings=[region.of_painting])
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
@@ -634,6 +692,8 @@ def _steps(
     settings: Settings,
     view: View,
     dial: Dial | None,
+    alpha: Tensor | None,
+    *,
     made_of: Mapping[str, Any],
     origin: Origin | None,
 ) -> Iterator[Step]:
@@ -647,6 +707,9 @@ def _steps(
                 return
             seen = view(step.image)
             image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
+            if alpha is not None:
+                image = image * (resized(alpha, *image.shape[2:]) > 0)
+                step = replace(step, alpha=alpha.clone())
             best = most is None or step.merit >= most
             most = step.merit if best else most
             step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)

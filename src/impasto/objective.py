@@ -200,9 +200,13 @@ def content_targets(
     photograph: Float[Tensor, "1 3 h w"],
     layers: Collection[str],
     content_loss: ContentLoss = CONTENT_LOSSES["features"],
+    guides: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:
-    """What the content loss keeps of the photograph: with the paper's, its features P as maps."""
-    return {layer: content_loss.target(F) for layer, F in seen(network, photograph, layers)}
+    """What the content loss keeps of the photograph, or of what ``guides`` leave of it: the paper's, its features P as
+    maps."""
+    found = seen(network, photograph, layers)
+    guided = ((layer, F if guides is None else F.guided(guides[layer])) for layer, F in found)
+    return {layer: content_loss.target(F) for layer, F in guided}
 
 
 @torch.no_grad()

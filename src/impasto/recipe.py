@@ -52,5 +52,6 @@ def told(source: Any) -> dict[str, Any]:
     if isinstance(source, bytes):
         name = Path(source.name).name if isinstance(source, NamedBytes) else None
         return {"file": name, "sha256": digest(source)}
+    source = getattr(source, "channels", source)  # of a picture that was painted
     pixels = source.detach().cpu().numpy() if hasattr(source, "detach") else np.asarray(source)
     return {"file": None, "sha256": hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()}

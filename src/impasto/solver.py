@@ -47,7 +47,7 @@ class Step:
     calls of the objective so far, ``seconds`` the time since the solver began. ``image`` ``(1, 3, h, w)`` is the
     caller's own; ``terms`` are its weighted losses, and those of a ``trial`` are with another β. ``best`` says whether
     no step before had more ``merit``. ``recipe`` is what the run was made from, ``origin`` what the photograph says of
-    itself.
+    itself; ``alpha`` is that of a transparent one, ``(1, 1, H, W)`` at the run's own size.
     """
 
     index: int
@@ -60,6 +60,7 @@ class Step:
     best: bool = True
     recipe: Mapping[str, Any] | None = None
     origin: "Origin | None" = None
+    alpha: Tensor | None = None
 
     @property
     def loss(self) -> float:
@@ -75,9 +76,11 @@ class Step:
     def picture(self) -> "Picture":
         """``image``, on the CPU, to look at and to save; it carries its recipe."""
         from impasto.images.picture import Picture
+        from impasto.images.resizing import resized
 
         recipe = None if self.recipe is None else {**self.recipe, "step": self.index, "evaluations": self.evaluations}
-        return Picture(self.image.detach().cpu(), recipe, self.origin)
+        alpha = None if self.alpha is None else resized(self.alpha.cpu(), *self.image.shape[2:])
+        return Picture(self.image.detach().cpu(), recipe, self.origin, alpha)
 
     @property
     def merit(self) -> tuple[int, bool, float]:

@@ -48,6 +48,7 @@ class Content:
     """α Σ_l w_l L_content^l (equation 1, or another content loss), per 512 x 512 pixels; the paper has one layer.
 
     ``targets`` are what the content loss keeps of the photograph in each layer: the paper's P ``(N_l, h_l, w_l)``.
+    ``guides`` weigh the positions, as in ``Style``.
     """
 
     targets: Mapping[str, Any]
@@ -55,8 +56,10 @@ class Content:
     weight: float
     of: ContentLoss = CONTENT_LOSSES["features"]
     name: str = "content"
+    guides: Mapping[str, Tensor] | None = None
 
     def statistic(self, layer: str, F: Features) -> Sums:
+        F = F if self.guides is None else F.guided(self.guides[layer])
         return self.of.compared(F, self.targets[layer])
 
     def loss(self, layer: str, sums: Any) -> Float[Tensor, ""]:

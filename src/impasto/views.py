@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from impasto.images.resizing import resized
+from impasto.images.transparency import filled
 from impasto.losses import LUMINANCE, luminance
 from impasto.network.kernels import convolution, convolution_back
 from impasto.solver import Objective
@@ -166,6 +167,22 @@ class LeftAsItIs:
     def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         mask, photograph = self.left(*image.shape[2:])
         return self.view(image).lerp(photograph, mask)
+
+
+class Continued:
+    """The view of an image that goes on outwards, ever softer, where nothing is ``there``; ``view`` is that of the
+    rest. So the network sees no edge, and none is painted."""
+
+    def __init__(self, view: View, there: Float[Tensor, "1 1 h w"]) -> None:
+        self.view, self.there = view, there
+        self.weight = cache(self.at)
+
+    def at(self, height: int, width: int) -> Tensor:
+        """What is there at this size."""
+        return resized(self.there, height, width)
+
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        return filled(self.view(image), self.weight(*image.shape[2:]))
 
 
 class Blurred(torch.autograd.Function):

@@ -306,7 +306,7 @@ def test_many_threads_leave_pillow_as_it_was(tmp_path):
 
 
 def test_lack_of_memory_is_a_limit(tmp_path, monkeypatch):
-    def starve(picture):
+    def starve(picture, **options):
         raise MemoryError
 
     monkeypatch.setattr(decoding.colour, "to_srgb", starve)

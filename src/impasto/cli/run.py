@@ -142,11 +142,15 @@ def whole_size(step: "Step") -> "Picture":
     from dataclasses import replace
 
     from impasto.images.resizing import resized
+    from impasto.images.transparency import filled, there
 
     picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
     if (width, height) == step.size:
         return picture
-    return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
+    if picture.alpha is None or step.alpha is None:
+        return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
+    tensor, alpha = filled(picture.tensor, there(picture.alpha)), step.alpha.cpu()
+    return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
 
 
 def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range) -> "Picture | None":
@@ -186,9 +190,11 @@ def kept(best: "Step | None", out: Path) -> str:
 
 def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap: int = 8) -> None:
     """All of them side by side, each within ``side`` px."""
+    import numpy as np
     from PIL import Image
 
-    from impasto.images.files import read, write
+    from impasto.images.arrays import channels_of
+    from impasto.images.files import write
 
     small = [picture.copy() for picture in pictures]
     for image in small:
@@ -196,10 +202,10 @@ def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap
     width, height = (max(sizes) + gap for sizes in zip(*(image.size for image in small), strict=True))
     columns = math.ceil(len(small) ** 0.5)
     rows = math.ceil(len(small) / columns)
-    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "white")
+    sheet = Image.new(small[0].mode, (columns * width + gap, rows * height + gap), "#ffffff00")
     for n, image in enumerate(small):
         sheet.paste(image, (gap + n % columns * width, gap + n // columns * height))
-    write(read(sheet), out)
+    write(channels_of(np.asarray(sheet)), out)
 
 
 def numbered(out: Path, index: int) -> Path:

@@ -60,7 +60,7 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             yield Progress(panel, done, step)
         assert best is not None
         made_of = panel.recipe()
-        write(best.image, folder / f"{panel.name}.png", recipe=made_of)
+        write(best.picture, folder / f"{panel.name}.png", recipe=made_of)
         record = {
             "name": panel.name,
             "kind": panel.kind,

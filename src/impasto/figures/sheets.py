@@ -13,6 +13,7 @@ from impasto.errors import UsageError
 from impasto.figures.measures import LAYERS
 from impasto.figures.panels import Painted
 from impasto.figures.paper import FIRST, SECOND, Figure, Panel
+from impasto.images.colour import to_srgb
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Page
@@ -104,7 +105,7 @@ def layers_of(record: dict[str, object], kind: str) -> list[str]:
 
 def read(painted: Painted) -> Image.Image:
     with Image.open(painted.picture) as picture:
-        return picture.convert("RGB")
+        return to_srgb(picture)
 
 
 def save(page: "Page", stem: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.decoding import MIN_SIDE, fit
+from impasto.images.transparency import over_white
 
 CHANNELS = (1, 3, 4)
 """Grey, RGB, RGB with alpha."""
@@ -20,10 +21,16 @@ ROUNDING = 1e-3
 
 
 def image_of(pixels: np.ndarray | Tensor) -> Float[Tensor, "1 3 h w"]:
-    """``pixels`` as an image ``(1, 3, H, W)``, float32 in [0, 1], on the device where they are.
+    """``pixels`` as an image ``(1, 3, H, W)``, float32 in [0, 1], on the device where they are; transparent ones laid
+    over white. Raises what ``channels_of`` raises."""
+    return over_white(channels_of(pixels)).expand(-1, 3, -1, -1).contiguous()
+
+
+def channels_of(pixels: np.ndarray | Tensor) -> Float[Tensor, "1 c h w"]:
+    """``pixels`` as ``(1, C, H, W)``, float32 in [0, 1], on the device where they are.
 
     Arrays are ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``, tensors ``(C, H, W)``, either with a 1 before that; C is 1
-    (grey), 3 (RGB) or 4 (with alpha: laid over white). They hold sRGB as uint8, uint16, or floats from 0 to 1. Raises
+    (grey), 3 (RGB) or 4 (with alpha). They hold sRGB as uint8, uint16, or floats from 0 to 1. Raises
     UsageError for any other shape, kind or range, saying what was found.
     """
     found = f"{tuple(pixels.shape)} of {str(pixels.dtype).removeprefix('torch.')}"
@@ -36,8 +43,7 @@ def image_of(pixels: np.ndarray | Tensor) -> Float[Tensor, "1 3 h w"]:
         x = x.permute(2, 0, 1)
     if x.ndim != 3 or len(x) not in CHANNELS:
         raise UsageError(f"an image is (1, 3, H, W), (3, H, W) or, as an array, (H, W, 3), not {found}")
-    colours, alpha = x[:3], x[3:]
-    return (colours * alpha + (1 - alpha) if len(alpha) else colours).expand(3, -1, -1)[None].contiguous()
+    return x[None]
 
 
 def scaled_to_one(pixels: Any, found: str) -> Any:
@@ -56,8 +62,8 @@ def scaled_to_one(pixels: Any, found: str) -> Any:
     return values.clip(0, 1)
 
 
-def levels(image: Float[Tensor, "1 3 h w"], bits: int = 8) -> UInt[np.ndarray, "h w 3"]:
-    """``image`` as an array ``(H, W, 3)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded."""
+def levels(image: Float[Tensor, "1 c h w"], bits: int = 8) -> UInt[np.ndarray, "h w c"]:
+    """``image`` as an array ``(H, W, C)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded."""
     pixels = (
         image.detach()[0].clamp(0, 1).mul(2**bits - 1).round().to("cpu", torch.uint16 if bits == 16 else torch.uint8)
     )
@@ -65,8 +71,8 @@ def levels(image: Float[Tensor, "1 3 h w"], bits: int = 8) -> UInt[np.ndarray, "
 
 
 def fitted(
-    image: Float[Tensor, "1 3 h w"], size: int | None, *, enlarge: bool, max_pixels: int
-) -> Float[Tensor, "1 3 h2 w2"]:
+    image: Float[Tensor, "1 c h w"], size: int | None, *, enlarge: bool, max_pixels: int
+) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` with a long side of ``size`` px, as ``decode`` brings files to their size: by the same resampler.
     Raises InputError for one with a side below 16 px, LimitError for more than ``max_pixels``."""
     own = image.shape[3], image.shape[2]
@@ -82,7 +88,7 @@ def fitted(
     return image if own == (width, height) else resampled(image, height, width)
 
 
-def resampled(image: Float[Tensor, "1 3 h w"], height: int, width: int) -> Float[Tensor, "1 3 h2 w2"]:
+def resampled(image: Float[Tensor, "1 c h w"], height: int, width: int) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` at another size, by Pillow's Lanczos filter: in 8 bits, as files are, where it has no more."""
     planes = 255 * image[0].cpu().numpy()
     rounded = planes.round()

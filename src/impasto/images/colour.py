@@ -26,8 +26,9 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 PLANES_APART = 2
 
 
-def to_srgb(picture: Image.Image) -> Image.Image:
-    """The same picture in mode "RGB" and in the sRGB colour space, laid over white where it is transparent.
+def to_srgb(picture: Image.Image, *, with_alpha: bool = False) -> Image.Image:
+    """The same picture in mode "RGB" and in the sRGB colour space, laid over white where it is transparent; or,
+    ``with_alpha``, then in mode "RGBA".
 
     An embedded ICC profile is followed, relative colorimetric with black point compensation; one that is broken, or
     that describes another kind of pixels than the file has, is ignored. Raises ValueError for deep pixels out of range.
@@ -45,6 +46,8 @@ def to_srgb(picture: Image.Image) -> Image.Image:
     colours = _through_profile(picture, profile)
     if alpha is None:
         return colours
+    if with_alpha and alpha.getextrema() != (255, 255):
+        return Image.merge("RGBA", (*colours.split(), alpha))
     return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha)
 
 

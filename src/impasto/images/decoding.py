@@ -94,12 +94,18 @@ for _library in ("PIL", "tifffile"):
 
 
 def decode(
-    source: File | Image.Image, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
-) -> UInt8[np.ndarray, "h w 3"]:
+    source: File | Image.Image,
+    *,
+    size: int | None = None,
+    enlarge: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    with_alpha: bool = False,
+) -> UInt8[np.ndarray, "h w c"]:
     """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
 
     ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own, and without
     ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white.
+    ``with_alpha``, a transparent picture is ``(H, W, 4)`` and as large as it is.
 
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
@@ -108,10 +114,10 @@ def decode(
         name = str(getattr(source, "filename", "")) or "<image>"
         with _decoding(name, max_pixels):
             _admit(source.size, name, max_pixels)
-            return np.asarray(_upright(source, name, size, enlarge, max_pixels))
+            return np.asarray(_upright(source, name, size, enlarge, max_pixels, with_alpha=with_alpha))
     with _opened(source) as (file, name), _decoding(name, max_pixels):
         picture = _identify(file, name, max_pixels)
-        return np.asarray(_upright(picture, name, size, enlarge, max_pixels, draft=True))
+        return np.asarray(_upright(picture, name, size, enlarge, max_pixels, draft=True, with_alpha=with_alpha))
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = (), *, bits: int = 8) -> None:
@@ -247,17 +253,24 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
 
 
 def _upright(
-    picture: Image.Image, path: str, size: int | None, enlarge: bool, max_pixels: int, *, draft: bool = False
+    picture: Image.Image,
+    path: str,
+    size: int | None,
+    enlarge: bool,
+    max_pixels: int,
+    *,
+    draft: bool = False,
+    with_alpha: bool,
 ) -> Image.Image:
-    """The picture in mode "RGB", upright, its long side ``size`` px. As a ``draft``, which changes ``picture``, JPEG is
-    decoded no larger than it takes."""
+    """The picture in mode "RGB", upright, its long side ``size`` px; ``with_alpha`` a transparent one in "RGBA",
+    as large as it is. As a ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
     target = fit(picture.size, size, enlarge)
     _admit(target, path, max_pixels)
     drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
     box = drafted[1] if drafted else None
     picture.load()
-    srgb = colour.to_srgb(picture)
-    if srgb.size != target:
+    srgb = colour.to_srgb(picture, with_alpha=with_alpha)
+    if srgb.size != target and srgb.mode == "RGB":
         srgb = srgb.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
     transpose = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.arrays import fitted, image_of, levels
+from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels
 from impasto.images.colour import srgb_profile
 from impasto.images.decoding import MAX_PIXELS, File, Readable, decode, writer_of
 from impasto.images.metadata import INCHES, SOFTWARE, Origin, exif_of, tiff_tags
-from impasto.images.picture import Picture, Writable, as_tensor
+from impasto.images.picture import Picture, Writable
+from impasto.images.transparency import filled, over_white, there
 
 RESOLUTION = int(Base.XResolution), int(Base.YResolution)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -33,19 +34,55 @@ images, an array or a tensor (see ``arrays.image_of``), or a picture that was pa
 def read(
     source: Source, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
 ) -> Float[Tensor, "1 3 h w"]:
-    """The picture in a file, or one that is in memory, as an image in [0, 1], sRGB, upright.
+    """The picture in a file, or one that is in memory, as an image in [0, 1], sRGB, upright; over white, where it is
+    transparent.
 
     ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is, and without
     ``enlarge`` where it is smaller. Raises UsageError for what is no source of pictures, InputError
     for what is no readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
     """
     if isinstance(source, np.ndarray | Tensor | Picture):
-        return fitted(image_of(as_tensor(source)), size, enlarge=enlarge, max_pixels=max_pixels)
+        return fitted(image_of(in_memory(source)), size, enlarge=enlarge, max_pixels=max_pixels)
+    return as_image(decode(known(source), size=size, enlarge=enlarge, max_pixels=max_pixels))
+
+
+def read_with_alpha(
+    source: Source, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
+) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"] | None]:
+    """The picture as ``read`` gives it, and None; of a transparent one the colours, which go on from its edges into
+    what is not there, and its alpha. Raises what ``read`` raises, and InputError where nothing is there."""
+    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "max_pixels": max_pixels}
+    if isinstance(source, np.ndarray | Tensor | Picture):
+        pixels = channels_of(in_memory(source))
+        if pixels.shape[1] < 4 or not pixels.numel() or float(pixels[:, 3].min()) > 1 - ROUNDING:
+            return read(source, **options), None
+    else:
+        pixels = as_image(decode(known(source), with_alpha=True, **options))
+    if pixels.shape[1] == 3:
+        return pixels, None
+    colours, alpha = pixels[:, :3], pixels[:, 3:]
+    if not alpha.any():
+        raise InputError("a picture is transparent everywhere: there is nothing in it")
+    return fitted(filled(colours, there(alpha)), **options), fitted(alpha, **options).contiguous()
+
+
+def in_memory(source: np.ndarray | Tensor | Picture) -> np.ndarray | Tensor:
+    """The pixels of what is there already."""
+    return source.channels if isinstance(source, Picture) else source
+
+
+def known(source: Any) -> File | Image.Image:
+    """``source``. Raises UsageError for what is none."""
     if not isinstance(source, str | os.PathLike | bytes | Readable | Image.Image):
         raise UsageError(
             f"a picture is a path, bytes, an open file, an image of Pillow's, an array or a tensor, not {source!r}"
         )
-    planes = decode(source, size=size, enlarge=enlarge, max_pixels=max_pixels).transpose(2, 0, 1)
+    return source
+
+
+def as_image(levels: UInt[np.ndarray, "h w c"]) -> Float[Tensor, "1 c h w"]:
+    """What was decoded, from 0 to 1."""
+    planes = levels.transpose(2, 0, 1)
     return torch.from_numpy(np.divide(planes, 255, dtype=np.float32, order="C"))[None]
 
 
@@ -60,21 +97,22 @@ def write(
     dpi: int | float | None = None,
     bits: int = 8,
 ) -> None:
-    """Save ``image``, ``(1, 3, H, W)`` in [0, 1], as PNG, JPEG, WebP or TIFF: to a path, whole or not at all, or into
-    a file open for writing bytes.
+    """Save ``image``, ``(1, 3, H, W)`` in [0, 1], or with alpha ``(1, 4, H, W)``, as PNG, JPEG, WebP or TIFF: to a
+    path, whole or not at all, or into a file open for writing bytes. JPEG has no alpha: there it is laid over white.
 
     ``format`` says which; without it the suffix does. Values are clamped and rounded to 8 ``bits``, or in TIFF to 16.
     The file says that its colours are sRGB. ``recipe``, anything JSON can hold, goes into it as EXIF UserComment;
     ``origin``, what the photograph says of itself, beside it, where it was taken only with ``location``; ``dpi``, by
     default the photograph's, as its resolution. Without them it says nothing else. An ``impasto.Picture`` is taken for
-    its tensor.
+    its tensor, and has its alpha.
 
     Raises UsageError for another suffix, format, shape or number of bits, InputError for values that are not numbers
     and for places that cannot be written to, LimitError when there is no room.
     """
     name = os.fspath(to) if isinstance(to, str | os.PathLike) else str(getattr(to, "name", "<file>"))
     kind, options = writer_of(Path(name), format, bits)
-    pixels, origin = _pixels(as_tensor(image), name, bits), origin or Origin()
+    channels = image.channels if isinstance(image, Picture) else image
+    pixels, origin = _pixels(channels, name, bits, opaque=kind == "JPEG"), origin or Origin()
     resolution = (float(dpi), float(dpi)) if dpi is not None else origin.dpi
     data = io.BytesIO()
     try:
@@ -101,13 +139,13 @@ def write(
         raise InputError(f"'{path}' cannot be written ({error.strerror}): save elsewhere") from error
 
 
-def _pixels(image: Tensor, name: str, bits: int) -> UInt[np.ndarray, "h w 3"]:
+def _pixels(image: Tensor, name: str, bits: int, *, opaque: bool) -> UInt[np.ndarray, "h w c"]:
     """What is saved of ``image``."""
-    if not (image.is_floating_point() and image.ndim == 4 and image.shape[:2] == (1, 3)):
+    if not (image.is_floating_point() and image.ndim == 4 and image.shape[:2] in ((1, 3), (1, 4))):
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(image.shape)} of {image.dtype}")
     if not torch.isfinite(image).all():
         raise InputError(f"'{name}' is not written: the image holds values that are not finite numbers")
-    return levels(image, bits)
+    return levels(over_white(image) if opaque else image, bits)
 
 
 def _write_tiff(
@@ -125,6 +163,7 @@ def _write_tiff(
         data,
         pixels,
         photometric="rgb",
+        extrasamples=["unassalpha"] * (pixels.shape[2] == 4),
         iccprofile=srgb_profile(),
         resolution=dpi,
         resolutionunit=None if dpi is None else INCHES,

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, cat
 
 from impasto.images.arrays import levels
 from impasto.images.metadata import Origin
@@ -29,21 +29,28 @@ class Picture:
     """A picture that was painted, and how.
 
     ``tensor`` is ``(1, 3, H, W)``, float32 in [0, 1], on the CPU. ``recipe`` is what it takes to paint it again, and
-    ``origin`` what the photograph says of itself; both go into the file that ``save`` writes. torch's functions and the
-    tensor's own methods and attributes work on a picture as on its tensor, ``numpy`` excepted.
+    ``origin`` what the photograph says of itself; both go into the file that ``save`` writes. ``alpha``
+    ``(1, 1, H, W)`` is that of a transparent photograph. torch's functions and the tensor's own methods and attributes
+    work on a picture as on its tensor, ``numpy`` excepted.
     """
 
     tensor: Float[Tensor, "1 3 h w"]
     recipe: Mapping[str, Any] | None = None
     origin: Origin | None = None
+    alpha: Float[Tensor, "1 1 h w"] | None = None
+
+    @property
+    def channels(self) -> Float[Tensor, "1 c h w"]:
+        """``tensor``, and ``alpha`` as a fourth channel where there is one."""
+        return self.tensor if self.alpha is None else cat([self.tensor, self.alpha], dim=1)
 
     def pil(self) -> Image.Image:
-        """An image of Pillow's, mode "RGB"."""
+        """An image of Pillow's, mode "RGB", or "RGBA" of a transparent photograph."""
         return Image.fromarray(self.numpy())
 
-    def numpy(self) -> UInt8[np.ndarray, "h w 3"]:
-        """``(H, W, 3)``, sRGB from 0 to 255."""
-        return levels(self.tensor)
+    def numpy(self) -> UInt8[np.ndarray, "h w c"]:
+        """``(H, W, 3)``, or ``(H, W, 4)`` of a transparent photograph, sRGB from 0 to 255."""
+        return levels(self.channels)
 
     def save(
         self,
@@ -58,12 +65,13 @@ class Picture:
 
         ``format`` is PNG, JPEG, WebP or TIFF; without it the suffix says which. ``dpi`` is told to whoever prints it,
         by default the photograph's; its date, copyright and camera are kept, and with ``location`` also where it was
-        taken (not in TIFF). TIFF may have 16 ``bits`` for each colour. Raises what ``impasto.write`` raises.
+        taken (not in TIFF). TIFF may have 16 ``bits`` for each colour. JPEG has no transparency: there it is laid over
+        white. Raises what ``impasto.write`` raises.
         """
         from impasto.images.files import write
 
         recipe, origin = self.recipe, self.origin
-        write(self.tensor, to, recipe=recipe, origin=origin, location=location, format=format, dpi=dpi, bits=bits)
+        write(self, to, recipe=recipe, origin=origin, location=location, format=format, dpi=dpi, bits=bits)
 
     def __repr__(self) -> str:
         height, width = self.tensor.shape[2:]

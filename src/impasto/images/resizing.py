@@ -17,12 +17,12 @@ def resized(image: Float[Tensor, "1 c h w"], height: int, width: int) -> Float[T
     return interpolate(source, (height, width), mode="bicubic", antialias=True).clamp(0, 1).to(image.device)
 
 
-def scaled(image: Float[Tensor, "1 3 h w"], factor: float) -> Float[Tensor, "1 3 h2 w2"]:
+def scaled(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` at ``factor`` times its size."""
     return resized(image, *scaled_size(image, factor))
 
 
-def scaled_size(image: Float[Tensor, "1 3 h w"], factor: float) -> tuple[int, int]:
+def scaled_size(image: Float[Tensor, "1 c h w"], factor: float) -> tuple[int, int]:
     """Height and width of that; no side gets so short that the deepest layer would see nothing."""
     height, width = (max(round(side * factor), min(side, MIN_SIDE)) for side in image.shape[2:])
     return height, width
