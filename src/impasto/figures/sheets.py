@@ -105,7 +105,7 @@ def layers_of(record: dict[str, object], kind: str) -> list[str]:
 
 def read(painted: Painted) -> Image.Image:
     with Image.open(painted.picture) as picture:
-        return to_srgb(picture)
+        return to_srgb(picture).copy()  # which may be the file itself
 
 
 def save(page: "Page", stem: Path) -> list[Path]:
