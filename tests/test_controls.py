@@ -234,6 +234,16 @@ def test_a_mask_is_carried_in_three_ways():
     assert columns["inside"] == -(-(48 - far) // stride)
 
 
+def test_a_painter_paints_regions():
+    regions, painter = (
+        [library.Region(halves(), soft(3, 64, 96)), library.Region(halves())],
+        library.Painter(soft(2), **SMALL),
+    )
+    for region in regions:
+        found = painter.paint(soft(1, 64, 96), regions=[region]).tensor
+        assert torch.equal(found, library.paint(soft(1, 64, 96), soft(2), regions=[region], **SMALL).tensor)
+
+
 def test_a_run_carries_masks_as_it_is_told():
     region = library.Region(halves(), soft(3))
     found = [

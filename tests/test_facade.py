@@ -174,8 +174,8 @@ def test_lack_of_memory_names_the_parameter():
 def test_the_public_names():
     """Adding one is a decision; this is where it is noticed."""
     names = (
-        "Features ImpastoError Network Painter Picture Point Region Settings Solver Step StyleLoss __version__ "
-        "load_network paint read reconstruct_content reconstruct_style stylize texture write"
+        "ContentLoss Features ImpastoError Network Painter Picture Point Region Settings Solver Step StyleLoss "
+        "__version__ load_network paint read read_settings reconstruct_content reconstruct_style stylize texture write"
     )
     assert impasto.__all__ == names.split()
     assert all(getattr(impasto, name) is not None for name in impasto.__all__)

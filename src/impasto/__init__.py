@@ -19,6 +19,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 if TYPE_CHECKING:
+    from impasto.content import ContentLoss
     from impasto.errors import ImpastoError
     from impasto.facade import Painter, paint, reconstruct_content, reconstruct_style, stylize, texture
     from impasto.features import Features
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from impasto.style import StyleLoss
 
 __all__ = [
+    "ContentLoss",
     "Features",
     "ImpastoError",
     "Network",
@@ -57,6 +59,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ContentLoss": "impasto.content",
     "Features": "impasto.features",
     "ImpastoError": "impasto.errors",
     "Network": "impasto.network.protocol",

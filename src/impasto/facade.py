@@ -142,13 +142,14 @@ class Painter:
             for role, one in self.styles.items():
                 self.kept.with_alpha(role, one)
 
-    def stylize(self, content: Source) -> Iterator[Step]:
+    def stylize(self, content: Source, *, regions: Sequence[Region] = ()) -> Iterator[Step]:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
-        return _begin("stylize", self.settings, {"content": content, **self.styles}, kept=self.kept)
+        sources = {"content": content, **self.styles, **of_regions(regions)}
+        return _begin("stylize", self.settings, sources, kept=self.kept, regions=regions)
 
-    def paint(self, content: Source, *, on_step: OnStep | None = None) -> Picture:
+    def paint(self, content: Source, *, regions: Sequence[Region] = (), on_step: OnStep | None = None) -> Picture:
         """The picture of the best step, as ``impasto.paint`` gives it."""
-        return best_of(self.stylize(content), on_step)
+        return best_of(self.stylize(content, regions=regions), on_step)
 
     def paint_many(self, contents: Iterable[Source]) -> Iterator[Picture]:
         """One picture after another, each painted when it is asked for."""
