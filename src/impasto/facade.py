@@ -374,6 +374,8 @@ def _prepared(
     multiple = 1.0 if dial is None else dial.multiple
 
     def objectives_at(factor: float) -> Iterator[Objective]:
+        with torch.no_grad():
+            view(scaled(start, factor))  # what views keep of a size is made here, and not while a GPU records
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}

@@ -92,7 +92,7 @@ LINE = 6 / 29
 def lab_of(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """L*, a*, b* (CIE 1976) of sRGB in [0, 1]."""
     linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
-    t = mixed(linear, white_first())
+    t = mixed(linear, xyz_of_rgb(image.dtype, image.device))
     x, y, z = torch.where(t > LINE**3, t.clamp_min(LINE**3) ** (1 / 3), t / (3 * LINE**2) + 4 / 29).unbind(dim=1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
@@ -102,19 +102,24 @@ def srgb_of(lab: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     L, a, b = lab.unbind(dim=1)
     y = (L + 16) / 116
     f = torch.stack([y + a / 500, y, y - b / 200], dim=1)
-    linear = mixed(torch.where(f > LINE, f**3, 3 * LINE**2 * (f - 4 / 29)), white_first().inverse())
+    linear = mixed(
+        torch.where(f > LINE, f**3, 3 * LINE**2 * (f - 4 / 29)), xyz_of_rgb(lab.dtype, lab.device, back=True)
+    )
     return torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
 
 
-def white_first() -> Float[Tensor, "3 3"]:
-    """X, Y and Z of colours against those of white."""
-    of_rgb = torch.tensor(XYZ, dtype=torch.float64)
-    return of_rgb / of_rgb.sum(dim=1, keepdim=True)
+@cache
+@torch.inference_mode(mode=False)
+def xyz_of_rgb(dtype: torch.dtype, device: torch.device, back: bool = False) -> Float[Tensor, "3 3"]:
+    """X, Y and Z, those of white being 1, of linear red, green and blue; or the way ``back``."""
+    M = torch.tensor(XYZ, dtype=torch.float64)
+    M = M / M.sum(dim=1, keepdim=True)
+    return (M.inverse() if back else M).to(dtype).to(device)
 
 
 def mixed(image: Float[Tensor, "1 3 h w"], M: Float[Tensor, "3 3"]) -> Float[Tensor, "1 3 h w"]:
     """M c of every colour c."""
-    return torch.einsum("ij,bjhw->bihw", M.to(image.dtype).to(image.device), image)
+    return torch.einsum("ij,bjhw->bihw", M, image)
 
 
 class AlongEdgesOf:
