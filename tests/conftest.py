@@ -27,6 +27,8 @@ from impasto.network.weights import TORCHVISION_INDICES, Weights, save_weights
 os.environ["TRITON_INTERPRET"] = "1"  # the kernels of GPUs are run by Triton's interpreter
 settings.register_profile("impasto", deadline=None)  # no test is timed: machines are noisy
 settings.load_profile("impasto")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

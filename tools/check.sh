@@ -5,4 +5,4 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-pytest
+pytest -n auto --dist loadfile
