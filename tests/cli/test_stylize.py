@@ -260,9 +260,11 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
-    "--style-loss gaussian,moments=0.5 --content-loss self-similarity --spectrum-weight 0.5 --tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
+    "--style-loss gaussian,moments=0.5 --content-loss self-similarity --spectrum-weight 0.5 "
+    "--tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
-    "--carried all --photoreal --edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
+    "--carried all --photoreal "
+    "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
     "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
