@@ -203,6 +203,10 @@ def test_a_guided_covariance_has_no_negative_eigenvalues(monkeypatch):
     eigenvalues = torch.linalg.eigvalsh(found.covariance.double())
     assert eigenvalues[0] > -1e-5
     assert eigenvalues[-1] > 0.1
+    rounded = STYLE_LOSSES["gaussian"].statistic(
+        Features(V).guided(weights - 1e-7 * (weights > 0.5) - weights.min() - 1e-7)
+    )
+    assert rounded.covariance.isfinite().all()
 
 
 def test_only_the_inside_of_a_region_counts():

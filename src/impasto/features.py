@@ -109,7 +109,7 @@ class Features:
 
     def guided(self, weights: Float[Tensor, "h_l w_l"]) -> "Features":
         """The same with ``weights`` g, of all positions in the picture."""
-        return replace(self, guide=weights[self.in_picture].flatten().sqrt().to(self.activation.dtype))
+        return replace(self, guide=weights[self.in_picture].flatten().clamp_min(0).sqrt().to(self.activation.dtype))
 
     @property
     def positions(self) -> Any:
