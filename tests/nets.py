@@ -1,5 +1,7 @@
 """Small networks of VGG-19's shape."""
 
+from dataclasses import dataclass
+
 import torch
 
 from impasto.network.protocol import Preprocessing
@@ -38,3 +40,16 @@ def tiny_weights(
 
 def tiny_network(pooling: str = "average", **options: object) -> VGG:
     return VGG(tiny_weights(**options), INPUT, pooling)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A style loss of one's own."""
+
+    name: str = "own"
+
+    def statistic(self, F):
+        return F.sum, F.positions
+
+    def loss(self, x, a):
+        return (x[0] / x[1] - a[0] / a[1]).square().sum()

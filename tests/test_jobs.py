@@ -3,13 +3,13 @@
 import json
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from nets import Own
 from PIL import Image
 
 import impasto as library
@@ -377,17 +377,6 @@ def test_what_is_missing_is_told_and_can_be_named(impasto, pictures, name, words
     assert (refused.code, f"'{name}' is not the file that was {words}" in refused.err) == (3, True)
     assert impasto("--like", "out.png", *remedy, "-q", "-o", "yes.png").code == 0
     assert not Path("no.png").exists()
-
-
-@dataclass(frozen=True)
-class Own:
-    name: str = "own"
-
-    def statistic(self, F):
-        return F.sum, F.positions
-
-    def loss(self, x, a):
-        return (x[0] / x[1] - a[0] / a[1]).square().sum()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """What may be named is what the registries have: an entry is all that it takes, in Python and on the command line."""
 
 import json
-from dataclasses import dataclass
 
 import pytest
 import torch
+from nets import Own
 from PIL import Image
 
 import impasto as library
@@ -109,16 +109,6 @@ def test_a_figure_is_an_entry(impasto, tiny):
 
 
 def test_style_losses_are_given_in_many_ways(photograph):
-    @dataclass(frozen=True)
-    class Own:
-        name: str = "own"
-
-        def statistic(self, F):
-            return F.sum, F.positions
-
-        def loss(self, x, a):
-            return x[0].sum() / x[1] - a[0].sum() / a[1]
-
     assert Settings(style_loss="moments").style_loss == {"moments": 1.0}
     assert Settings(style_loss={"gram": 1, "gaussian": 0.5}).style_loss == {"gram": 1.0, "gaussian": 0.5}
     settings = Settings(style_loss={Own(): 2, "gram": 0})

@@ -65,7 +65,8 @@ SAMPLES = 1024
 """Positions, at most, that are compared with each other."""
 
 SELF_SIMILARITY = 3e7
-"""What it is times, so that α weighs it about as it weighs the paper's: after a usual run both are about the same."""
+"""What it is times, so that α weighs it much as it weighs the paper's: after a run at 192 px it is a quarter to a half
+of that (three pairs)."""
 
 
 def sampled(F: Features, target: Any = None) -> Sums:  # noqa: ARG001
@@ -89,7 +90,7 @@ def self_similarity(sums: Sums, wanted: Float[Tensor, "K K"]) -> Float[Tensor, "
     together, whatever it is painted with.
 
     Kolkin, Salavon and Shakhnarovich, *Style Transfer by Relaxed Optimal Transport and Self-Similarity* (arXiv
-    1904.12785), equation 7, there over K². Times ``SELF_SIMILARITY``.
+    1904.12785), there over K². Times ``SELF_SIMILARITY``.
     """
     return SELF_SIMILARITY * (distances(sums) - wanted).abs().sum() / len(wanted)
 

@@ -374,8 +374,9 @@ def _prepared(
     multiple = 1.0 if dial is None else dial.multiple
 
     def objectives_at(factor: float) -> Iterator[Objective]:
-        with torch.no_grad():
-            view(scaled(start, factor))  # what views keep of a size is made here, and not while a GPU records
+        if device.type == "cuda":
+            with torch.no_grad():
+                view(scaled(start, factor))  # what views keep of a size is made here, and not while it is recorded
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
@@ -609,10 +610,9 @@ def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
     }
 
 
-def picture(source: Source, settings: Settings, enlarge: bool = True) -> Float[Tensor, "1 3 h w"]:
-    """The picture at the size of the run: its long side is ``settings.size`` px, or less if it is not to ``enlarge``.
-    Raises what ``read`` does."""
-    return read(source, size=settings.size, enlarge=enlarge, max_pixels=settings.max_pixels)
+def picture(source: Source, settings: Settings) -> Float[Tensor, "1 3 h w"]:
+    """The picture at the size of the run: its long side is ``settings.size`` px. Raises what ``read`` does."""
+    return read(source, size=settings.size, max_pixels=settings.max_pixels)
 
 
 def named(parameter: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:

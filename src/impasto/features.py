@@ -67,8 +67,7 @@ class Features:
     ``activation`` ``(1, N′, h, w)`` is what the network gave, perhaps with a margin around what counts of ``place``
     (without one, all of it does); ``stride`` is the px between two positions. ``readout`` R ``(N, N′)`` makes the
     features where the network imitates another one: F = R V. Sums over positions are read out after summing: R F
-    itself, large at the low layers, is only made by ``read`` and
-    ``matrix``.
+    itself, large at the low layers, is only made by ``read`` and ``matrix``.
 
     ``guide`` ``(M,)`` are the roots of weights g_k from 0 to 1, where only a region counts: sums are Σ_k g_k F_k and so
     on, and M is Σ_k g_k. (All three are of √g_k F_k and √g_k as the network's precision has them: a covariance of

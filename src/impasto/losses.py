@@ -104,7 +104,7 @@ def spectrum_loss(Y: Float[Tensor, "1 1 h w"], wanted: Float[Tensor, "h half"]) 
     nearest picture with the amplitudes ``wanted``, not in the paper.
 
     Liu, Gousseau and Xia, *Texture Synthesis Through Convolutional Neural Networks and Spectrum Constraints* (arXiv
-    1605.01141), equations 5 and 6, there of the three colours with one phase.
+    1605.01141), there of the three colours with one phase.
     """
     import torch
 

@@ -204,9 +204,7 @@ def content_targets(
 ) -> dict[str, Any]:
     """What the content loss keeps of the photograph, or of what ``guides`` leave of it: the paper's, its features P as
     maps."""
-    found = seen(network, photograph, layers)
-    guided = ((layer, F if guides is None else F.guided(guides[layer])) for layer, F in found)
-    return {layer: content_loss.target(F) for layer, F in guided}
+    return {layer: content_loss.target(F) for layer, F in seen(network, photograph, layers, guides)}
 
 
 @torch.no_grad()
@@ -219,12 +217,16 @@ def style_targets(
 ) -> dict[str, Any]:
     """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them."""
     target = getattr(style_loss, "target", as_it_is)
-    found = seen(network, painting, layers)
-    guided = ((layer, F if guides is None else F.guided(guides[layer])) for layer, F in found)
-    return {layer: target(style_loss.statistic(F)) for layer, F in guided}
+    return {layer: target(style_loss.statistic(F)) for layer, F in seen(network, painting, layers, guides)}
 
 
-def seen(network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> list[tuple[str, Features]]:
-    """What the network sees of a whole picture."""
+def seen(
+    network: Network,
+    image: Float[Tensor, "1 3 h w"],
+    layers: Collection[str],
+    guides: Mapping[str, Tensor] | None = None,
+) -> list[tuple[str, Features]]:
+    """What the network sees of a whole picture, or of what ``guides`` leave of it."""
     readouts = getattr(network, "readouts", {})
-    return [(layer, Features(x, readouts.get(layer))) for layer, x in network(image, set(layers)).items()]
+    found = [(layer, Features(x, readouts.get(layer))) for layer, x in network(image, set(layers)).items()]
+    return found if guides is None else [(layer, F.guided(guides[layer])) for layer, F in found]

@@ -243,8 +243,8 @@ def sliced(x: Projections, a: Float[Tensor, "D K_a"]) -> Float[Tensor, ""]:
     """1 / D Σ_d ∫ (q_d(u) − q_d^a(u))² du, q_d the quantiles of the features along a direction d: the sliced
     2-Wasserstein distance of the distributions themselves, whatever their form.
 
-    Heitz et al., *A Sliced Wasserstein Loss for Neural Texture Synthesis* (arXiv 2006.07229), equation 4. Directions
-    and positions stay the same throughout, where they draw others in every step, so that L-BFGS sees one function.
+    Heitz et al., *A Sliced Wasserstein Loss for Neural Texture Synthesis* (arXiv 2006.07229). Directions and
+    positions stay the same throughout, where they draw others in every step, so that L-BFGS sees one function.
     """
     values, order = x.values.sort(dim=1)
     g, total, count = x.weights[order], x.weights.sum(), a.shape[1]
