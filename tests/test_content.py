@@ -23,7 +23,7 @@ def features(x: np.ndarray | torch.Tensor, readout: np.ndarray | None = None) ->
 
 def distance(name: str, x: Features, p: Features) -> torch.Tensor:
     of = CONTENT_LOSSES[name]
-    target = of.target(p)
+    target = of.target(of.statistic(p))
     return of.total(of.compared(x, target), target)
 
 

@@ -366,7 +366,7 @@ def test_no_style_leaks_into_the_other_region():
         inside, targets = guides(network, mask, STYLE_LAYERS), style_targets(network, own, STYLE_LAYERS, of)
 
         def loss(image, inside=inside, targets=targets):
-            features = dict(seen(network, image, STYLE_LAYERS))
+            features = seen(network, image, STYLE_LAYERS)
             guided = {layer: of.statistic(F.guided(inside.of_layer[layer])) for layer, F in features.items()}
             return sum(w * float(of.loss(guided[layer], targets[layer])) for layer, w in STYLE_LAYERS.items())
 

@@ -43,12 +43,16 @@ def strength(sums, target):
     return (sums[0] - target).square().sum()
 
 
+def only(sums):
+    return sums[0]
+
+
 @pytest.fixture(autouse=True)
 def entries(monkeypatch):
     """One more of everything, by the name ``mine``."""
     monkeypatch.setitem(SOLVERS, "mine", Adam(rate=0.1))
     monkeypatch.setitem(STYLE_LOSSES, "mine", Distance(means, both_moments))
-    monkeypatch.setitem(CONTENT_LOSSES, "mine", Compared(strength, lambda F, _: (F.sum,), lambda P: P.sum))
+    monkeypatch.setitem(CONTENT_LOSSES, "mine", Compared(strength, lambda F, _: (F.sum,), lambda P: (P.sum,), only))
     monkeypatch.setitem(POOLINGS, "mine", lambda x: x[..., ::2, ::2])
     monkeypatch.setitem(STARTS, "mine", Start(grey))
     monkeypatch.setitem(STARTS, "both", Start(mixed, needs=("content", "style")))

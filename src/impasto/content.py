@@ -1,7 +1,7 @@
 """Content losses: how far what is in a picture is from what is in the photograph, in one layer.
 
 As a style loss, a content loss is a statistic that adds up over the places of a picture, and a loss of the sum; the
-photograph is seen once, and ``target`` is what is kept of it. A new one is an entry in ``CONTENT_LOSSES``.
+photograph is seen once, and ``target`` is what is kept of its own. A new one is an entry in ``CONTENT_LOSSES``.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
-from impasto.features import Features, precise
+from impasto.features import Features, Part, precise
 from impasto.losses import PAPER_PIXELS, content_loss
-from impasto.style import Sums
+from impasto.style import Sums, as_it_is
 from impasto.tensors import Tensor
 
 
@@ -20,8 +20,9 @@ from impasto.tensors import Tensor
 class ContentLoss(Protocol):
     """A way to compare what is in two pictures of one size."""
 
-    def target(self, P: Features, /) -> Any:
-        """What is kept of the photograph."""
+    def statistic(self, P: Features, /) -> Sums:
+        """What is taken of the photograph: it adds up, too. ``target``, where there is such a method, makes of the sum
+        what is kept."""
         ...
 
     def compared(self, F: Features, target: Any, /) -> Sums:
@@ -35,21 +36,28 @@ class ContentLoss(Protocol):
 
 @dataclass(frozen=True)
 class Compared:
-    """The content loss that functions make."""
+    """The content loss that functions make: ``compared`` and ``total`` of the picture, ``statistic`` and ``target`` of
+    the photograph."""
 
     total: Callable[[Any, Any], Tensor]
     compared: Callable[[Features, Any], Sums]
-    target: Callable[[Features], Any]
+    statistic: Callable[[Features], Sums]
+    target: Callable[[Any], Any] = as_it_is
 
 
-def map_of(P: Features) -> Float[Tensor, "N h_l w_l"]:
+def map_of(P: Features) -> tuple[Part]:
     """P as a map, in the network's precision."""
-    return P.read.view(-1, *P.activation.shape[2:])
+    return (P.placed(P.read),)
+
+
+def whole_map(sums: tuple[Part]) -> Float[Tensor, "N h_l w_l"]:
+    """The map that the parts make."""
+    return sums[0].whole
 
 
 def squares(F: Features, P: Float[Tensor, "N h_l w_l"]) -> Sums:
     """Equation 1 at a place: ½ Σ_k g_k (F_k − P_k)²; and the pixels that it is of."""
-    wanted = P[:, *F.in_picture].flatten(1)
+    wanted = P.movedim(0, -1)[F.in_picture].flatten(0, -2).T.to(F.activation.dtype)
     if F.guide is None:
         return content_loss(F.read, wanted), F.pixels
     return content_loss(F.read * F.guide, wanted * F.guide), F.pixels
@@ -96,7 +104,7 @@ def self_similarity(sums: Sums, wanted: Float[Tensor, "K K"]) -> Float[Tensor, "
 
 
 CONTENT_LOSSES: dict[str, ContentLoss] = {
-    "features": Compared(of_features, squares, map_of),
-    "self-similarity": Compared(self_similarity, sampled, lambda P: distances(sampled(P))),
+    "features": Compared(of_features, squares, map_of, whole_map),
+    "self-similarity": Compared(self_similarity, sampled, sampled, distances),
 }
 """By the name that ``--content-loss`` takes."""

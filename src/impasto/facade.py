@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Unpack
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from impasto.balance import Dial, content_distance
 from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES
+from impasto.disk import Disk
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
@@ -28,6 +29,7 @@ from impasto.images.resizing import resized, scaled, scaled_size
 from impasto.images.transparency import there
 from impasto.losses import laplacian, luminance, spectrum
 from impasto.network.protocol import Network, by_its_name
+from impasto.network.registry import cache as cache_of_networks
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
 from impasto.objective import TotalLoss, content_targets, style_targets
@@ -36,12 +38,12 @@ from impasto.pyramid import ObjectivesAt, coarse_to_fine
 from impasto.recipe import files_read, recipe
 from impasto.regions import Guides, Mask, Painted, Region, fitted, guides, mask_in, rest_of
 from impasto.settings import Options, Settings, validated
-from impasto.solver import Objective, Step
+from impasto.solver import LBFGS, Objective, Step, solver_of
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.style import STYLE_LOSSES, StyleLoss
-from impasto.tensors import free_memory
+from impasto.tensors import free_memory, is_lack_of_memory
 from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
-from impasto.tiling import bytes_of, places_of
+from impasto.tiling import SIDES, WHOLE, Cut, InPlaces, Needs, Plan, bytes_of, planned
 from impasto.views import (
     AlongEdgesOf,
     Continued,
@@ -64,6 +66,9 @@ SPECTRUM_WEIGHT = 1e4
 
 NOTHING = 1e-3
 """Part of a picture that regions may leave without anything being painted there."""
+
+OnPart = Callable[[float], object]
+"""Called, where a picture is looked at in places, after each with what part of an evaluation is done."""
 
 OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
@@ -214,6 +219,7 @@ def _begin(
     canvas: Canvas | None = None,
     kept: "Kept | None" = None,
     regions: Sequence[Region] = (),
+    on_part: OnPart | None = None,
     **about: Any,
 ) -> Iterator[Step]:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
@@ -222,10 +228,10 @@ def _begin(
     sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
         kept = kept or Kept(settings)
-        prepared = _prepared(settings, sources, canvas, kept, regions)
+        *prepared, plan = _prepared(settings, sources, canvas, kept, regions, on_part)
     if regions:
         about["regions"] = [{"colour": region.colour} for region in regions]
-    about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine}
+    about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine | plan.told}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
     return _steps(*prepared, made_of=made_of, origin=origin_of(sources.get("content"), settings))
 
@@ -314,14 +320,15 @@ class Kept:
         painting: Tensor,
         layers: Collection[str],
         style_loss: StyleLoss,
-        **guides: Mapping[str, Tensor],
+        guides: Mapping[str, Tensor] | None = None,
+        places: Sequence[Place] = (),
     ) -> dict[str, Any]:
         """``style_targets``; a painting at one size is looked at once with each network and style loss."""
-        pixels = [painting, *(guide for of_layer in guides.values() for guide in of_layer.values())]
-        digests = tuple(hashlib.sha256(of.cpu().numpy().tobytes()).digest() for of in pixels)
+        pixels = [painting, *(guides or {}).values()]
+        digests = tuple(hashlib.sha256(of.contiguous().cpu().numpy()).digest() for of in pixels)
         at = id(network), digests, tuple(layers), id(style_loss)
         if at not in self.seen:
-            self.seen[at] = style_targets(network, painting, layers, style_loss, **guides)
+            self.seen[at] = style_targets(network, painting, layers, style_loss, guides, places)
         return self.seen[at]
 
 
@@ -337,9 +344,10 @@ def _prepared(
     canvas: Canvas | None,
     kept: Kept,
     regions: Sequence[Region] = (),
-) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None, Tensor | None]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; the dial; and the alpha of
-    a transparent photograph."""
+    on_part: OnPart | None = None,
+) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None, Tensor | None, Plan]:
+    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; the dial; the alpha of
+    a transparent photograph; and how all this fits into memory."""
     refuse_nonsense(settings, sources, regions)
     device, network_in = kept.device, kept.network
     pictures, alphas = kept.pictures(sources)
@@ -349,6 +357,10 @@ def _prepared(
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
     shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
     height, width = canvas or next(iter(pictures.values())).shape[2:]
+    plan = plan_of(settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks))
+    cut, disk = Cut(plan.side), Disk(cache_of_networks()) if plan.on_disk else None
+    if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
+        settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
     whole = masks_at(height, width, regions, masks)
     if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
@@ -384,17 +396,33 @@ def _prepared(
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
             painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
             total = objective_of(
-                settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts
+                *(settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts),
+                cut=cut,
+                disk=disk if factor == 1 else None,
             )
             if settings.spectrum_weight:
                 spectra = spectrum_term(settings, paintings, *scaled_size(start, factor))
                 total = replace(total, terms=[*total.terms, spectra])
-            objective: Objective = total
+            objective: Objective = InPlaces(total, cut, on_part, disk)
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
-    return objectives_at, start, settings, view, dial, alphas.get("content")
+    return objectives_at, start, settings, view, dial, alphas.get("content"), plan
+
+
+def plan_of(settings: Settings, network: Network, height: int, width: int, device: torch.device, maps: float) -> Plan:
+    """How a run of this size fits into memory: what the settings allow of it, or nine tenths of what is free; on a GPU
+    two fifths of that for an evaluation. Raises LimitError where it does not."""
+    memory = settings.memory or round(0.9 * free_memory(device))
+    layers = {**settings.content_layers, **settings.style_layers}
+    history = getattr(solver_of(settings.solver), "history", 2)
+    needs = Needs(network, layers, settings.content_layers, height, width, history, maps)
+    if device.type != "cuda" or settings.tile != "auto":
+        return planned(needs, memory, settings.tile)
+    sides = (None, *SIDES) if isinstance(network, VGG) else ()
+    fitting = (side for side in sides if bytes_of(network, needs.seen(side)) <= 0.4 * memory)
+    return Plan(next(fitting, None), False, memory)
 
 
 def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: Sequence[Region]) -> None:
@@ -516,15 +544,20 @@ def objective_of(
     targets: Callable[..., dict[str, Any]] = style_targets,
     regions: Sequence[Painted] = (),
     counts: Mapping[str, Mask] = {},
+    *,
+    cut: Cut = WHOLE,
+    disk: Disk | None = None,
 ) -> TotalLoss:
     """The objective for a photograph and a painting, or several; without one of the two, or with a weight of 0, its
     term is left out. β is that of the settings times ``multiple``; ``targets`` are a painting's, as ``style_targets``
     finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest.
-    ``counts`` is what is there of transparent pictures, by what they are for."""
+    ``counts`` is what is there of transparent pictures, by what they are for. Pictures are looked at as they are
+    ``cut``, and maps of features may lie on a ``disk``."""
+    targets = partial(in_places, targets, cut)
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
-        terms.append(content_term(settings, network, photograph, counts.get("content")))
+        terms.append(content_term(settings, network, photograph, counts.get("content"), cut, disk))
     if paintings and settings.style_weight:
         rest = (
             guides(network, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
@@ -538,13 +571,26 @@ def objective_of(
             term
             for region in regions
             if region.painting is not None
-            for term in style_terms_of_region(settings, network, region, multiple)
+            for term in style_terms_of_region(settings, network, region, multiple, cut)
         ]
     if photograph is not None and settings.keep_lines:
         terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
     if settings.tv_weight:
         terms.append(Variation(settings.tv_weight))
-    return TotalLoss(network, terms, places_within(network, photograph))
+    return TotalLoss(network, terms)
+
+
+def in_places(
+    targets: Callable[..., dict[str, Any]],
+    cut: Cut,
+    network: Network,
+    painting: Tensor,
+    layers: Collection[str],
+    style_loss: StyleLoss,
+    guides: Mapping[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """``targets`` of a painting that is looked at as it is ``cut``."""
+    return targets(network, painting, layers, style_loss, guides, cut.places(network, layers, *painting.shape[2:]))
 
 
 def spectrum_term(settings: Settings, paintings: Sequence[Tensor], height: int, width: int) -> Spectrum:
@@ -553,22 +599,21 @@ def spectrum_term(settings: Settings, paintings: Sequence[Tensor], height: int, 
     return Spectrum(powers.mean(dim=0).sqrt(), SPECTRUM_WEIGHT * settings.spectrum_weight)
 
 
-def content_term(settings: Settings, network: Network, photograph: Tensor, here: Mask | None = None) -> Content:
+def content_term(
+    settings: Settings,
+    network: Network,
+    photograph: Tensor,
+    here: Mask | None = None,
+    cut: Cut = WHOLE,
+    disk: Disk | None = None,
+) -> Content:
     """That of a photograph, of which perhaps not all is ``here``."""
     layers, of = settings.content_layers, settings.content_loss
     of = CONTENT_LOSSES[of] if isinstance(of, str) else of
     inside = None if here is None else guides(network, here, layers).of_layer
-    targets = content_targets(network, photograph, layers, of, inside)
+    places = cut.places(network, layers, *photograph.shape[2:])
+    targets = content_targets(network, photograph, layers, of, inside, places, disk)
     return Content(targets, layers, settings.content_weight, of, guides=inside)
-
-
-def places_within(network: Network, image: Tensor | None) -> Sequence[Place]:
-    """None, where a GPU has the memory to look at all of the image at once: two fifths of what is free."""
-    if image is None or not image.is_cuda or not isinstance(network, VGG):
-        return ()
-    height, width = image.shape[2:]
-    enough = bytes_of(network, height * width) <= 0.4 * free_memory(image.device)
-    return () if enough else tuple(places_of(height, width))
 
 
 def style_terms(
@@ -586,21 +631,22 @@ def style_terms(
     of_layer, beta = (None, settings.beta) if where is None else (where.of_layer, settings.beta * where.part)
     terms = []
     for painting, layers, mask in zip(paintings, layers_of, of_paintings or [None] * len(paintings), strict=True):
-        counted = {} if mask is None else {"guides": guides(network, mask, layers, settings.carried).of_layer}
+        counted = [] if mask is None else [guides(network, mask, layers, settings.carried).of_layer]
         for of, weight in style_losses_of(settings).items() if layers else ():
-            target = targets(network, painting, layers, of, **counted)
+            target = targets(network, painting, layers, of, *counted)
             terms.append(Style(of, target, layers, beta * weight, multiple=multiple, guides=of_layer))
     return terms
 
 
 def style_terms_of_region(
-    settings: Settings, network: Network, region: Painted, multiple: float | Tensor = 1.0
+    settings: Settings, network: Network, region: Painted, multiple: float | Tensor = 1.0, cut: Cut = WHOLE
 ) -> list[Style]:
     """Those of a region's own painting."""
     assert region.painting is not None
     where = guides(network, region.mask, settings.style_layers, settings.carried)
     alone = settings.model_copy(update={"blend": None})
-    return style_terms(alone, network, [region.painting], multiple, where=where, of_paintings=[region.of_painting])
+    targets = partial(in_places, style_targets, cut)
+    return style_terms(alone, network, [region.painting], multiple, targets, where, [region.of_painting])
 
 
 def style_losses_of(settings: Settings) -> dict[StyleLoss, float]:
@@ -684,8 +730,10 @@ def memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise LimitError("not enough memory for a picture of this size: choose a smaller `size`") from error
+        if is_lack_of_memory(error):
+            raise LimitError(
+                "not enough memory for a picture of this size: choose a smaller `size`, or less `memory`"
+            ) from error
         raise
 
 

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
 
 from impasto.losses import EVERYWHERE, gram
 from impasto.tensors import Tensor
+
+if TYPE_CHECKING:
+    from impasto.disk import Disk
+
+
+LEAST_SIDE = 64
+"""px, of places that a picture is cut into: of smaller ones nearly all is margin."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,33 @@ def _positions(counted: slice, origin: int, stride: int, end: int) -> slice:
     return slice((counted.start - origin) // stride, stop)
 
 
+class Part:
+    """A part of a map of the whole picture. Added up, the parts of all places are the map, ``whole`` ``(N, h_l, w_l)``:
+    they are put into the first of them."""
+
+    def __init__(
+        self, values: Tensor, at: tuple[slice, slice], size: tuple[int, int], disk: "Disk | None" = None
+    ) -> None:
+        self.values, self.at, self.size, self.disk = values, at, size, disk
+
+    @property
+    def whole(self) -> Float[Tensor, "N h_l w_l"]:
+        """The map, so far as there are parts of it."""
+        if self.values.shape[1:] == self.size:
+            return self.values
+        if self.disk is None:
+            whole = self.values.new_zeros(*self.size, len(self.values)).movedim(-1, 0)
+        else:
+            whole = self.disk.empty((len(self.values), *self.size), self.values.dtype, first_is_last=True)
+        whole[:, *self.at] = self.values
+        self.values, self.at = whole, EVERYWHERE
+        return whole
+
+    def __add__(self, other: "Part") -> "Part":
+        self.whole[:, *other.at] = other.values
+        return self
+
+
 @dataclass(frozen=True)
 class Features:
     """F ``(N, M)`` of one layer: N filters at the M positions that count.
@@ -73,7 +107,8 @@ class Features:
     on, and M is Σ_k g_k. (All three are of √g_k F_k and √g_k as the network's precision has them: a covariance of
     weights that do not fit together has negative eigenvalues.)
 
-    ``map_size`` is (h_l, w_l) of the layer's map of the whole picture; without it the activation is all of it.
+    ``map_size`` is (h_l, w_l) of the layer's map of the whole picture; without it the activation is all of it. Maps of
+    the whole picture lie on a ``disk``, if there is one.
 
     ``sum``, ``gram``, ``positions`` and ``samples`` add up: those of a picture are the sums of those of its places.
     """
@@ -84,6 +119,7 @@ class Features:
     stride: int = 1
     guide: Tensor | None = None
     map_size: tuple[int, int] | None = None
+    disk: "Disk | None" = None
 
     @property
     def counted(self) -> tuple[slice, slice]:
@@ -103,8 +139,11 @@ class Features:
 
     @cached_property
     def V(self) -> Float[Tensor, "N_own M"]:  # noqa: N802
-        """The activation at every position that counts."""
-        return self.activation[..., *self.counted].flatten(2).squeeze(0)
+        """The activation at every position that counts, in the order of memory that it has."""
+        part = self.activation[..., *self.counted]
+        if part.stride(1) == 1:
+            return part.movedim(1, -1).flatten(0, 2).T
+        return part.flatten(2).squeeze(0)
 
     def guided(self, weights: Float[Tensor, "h_l w_l"]) -> "Features":
         """The same with ``weights`` g, of all positions in the picture."""
@@ -123,7 +162,14 @@ class Features:
     @cached_property
     def read(self) -> Float[Tensor, "N M"]:
         """F, in the network's precision."""
-        return self.V if self.readout is None else self.readout @ self.V
+        return self.V if self.readout is None else (self.V.T @ self.readout.T).T
+
+    def placed(self, values: Float[Tensor, "N M"]) -> Part:
+        """What was made of F, at the positions that count, as a part of a map of the whole picture."""
+        height, width = self.activation.shape[2:] if self.map_size is None else self.map_size
+        rows, columns = self.in_picture if self.place and not self.place.is_whole else EVERYWHERE
+        shape = (len(range(*rows.indices(height))), len(range(*columns.indices(width))))
+        return Part(values.T.reshape(*shape, -1).movedim(-1, 0), (rows, columns), (height, width), self.disk)
 
     @cached_property
     def matrix(self) -> Float[Tensor, "N M"]:

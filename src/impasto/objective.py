@@ -5,15 +5,16 @@ L_style(a, x)    = Σ_l w_l E_l                                                 
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from impasto.content import CONTENT_LOSSES, ContentLoss
+from impasto.disk import Disk
 from impasto.features import Features, Place
 from impasto.network.kernels import together
 from impasto.network.protocol import Network, Pullback
@@ -21,6 +22,8 @@ from impasto.network.vgg import VGG
 from impasto.style import StyleLoss, Sums, as_it_is
 from impasto.tensors import Numbers, side_by_side, wide
 from impasto.terms import PIXELS, Term
+
+Anything = TypeVar("Anything")
 
 SumsOfTerms = dict[str, dict[int, Sums]]
 """What is summed over places, by layer, and by a term's number among the terms."""
@@ -32,25 +35,35 @@ class TotalLoss:
 
     Without ``places`` the picture is one place. Every term's statistic is summed over the places; its loss, and the
     loss's gradient D with respect to the sums, follow from the sums alone; and D then goes back from each place to its
-    pixels. What one place saw is kept until then; of several, each is looked at a second time.
+    pixels. What the last place saw is kept until then; the others are looked at a second time.
     """
 
     network: Network
     terms: Sequence[Term]
     places: Sequence[Place] = ()
+    told: Callable[[float], object] | None = None
+    """Called, where there are several places, after each with what part of the evaluation is done."""
 
     def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Numbers, Float[Tensor, "1 3 h w"]]:
-        if not self.places:
-            sight = Sight(self, image, Place.whole(*image.shape[2:]))
-            values, D = self.losses(sight.sums)
-            return Numbers(values), sight.gradient(D)
+        *before, last = self.places or [Place.whole(*image.shape[2:])]
         with torch.no_grad():
-            sums = added(Sight(self, image, place).sums for place in self.places)
-        values, D = self.losses(sums)
+            sums = added(self.tell(n, Sight(self, image, place).sums) for n, place in enumerate(before, 1))
+        sight = Sight(self, image, last)
+        values, D = self.losses(added([sums, sight.sums]))
+        if not before:
+            return Numbers(values), sight.gradient(D)
         gradient = torch.zeros_like(image)
-        for place in self.places:
-            gradient[..., place.seen_rows, place.seen_columns] += Sight(self, image, place).gradient(dict(D))
+        gradient[..., last.seen_rows, last.seen_columns] = sight.gradient(dict(D))
+        for n, place in enumerate(before):
+            own = Sight(self, image, place).gradient(dict(D))
+            gradient[..., place.seen_rows, place.seen_columns] += self.tell(len(before) + 3 + 2 * n, own)
         return Numbers(values), gradient
+
+    def tell(self, done: int, what: Anything) -> Anything:
+        """``what``, after so many thirds of the work of a place."""
+        if self.told is not None:
+            self.told(done / (3 * len(self.places)))
+        return what
 
     @cached_property
     def layers(self) -> set[str]:
@@ -90,21 +103,11 @@ class Sight:
 
     def __init__(self, objective: TotalLoss, image: Float[Tensor, "1 3 h w"], place: Place) -> None:
         self.x = image[..., place.seen_rows, place.seen_columns].detach().requires_grad_(True)
-        network, layers = objective.network, objective.layers
-        readouts, strides = getattr(network, "readouts", {}), getattr(network, "strides", {})
-        activations, self.pullback = looked(network, self.x, layers)
+        activations, self.pullback = looked(objective.network, self.x, objective.layers)
         all_seen = {**activations, PIXELS: self.x}
         self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
-        self.sums = {
-            layer: objective.statistics(
-                layer,
-                Features(
-                    *(seen, readouts.get(layer), place, strides.get(layer, 1)),
-                    map_size=None if place.is_whole else map_size(network, layer, place),
-                ),
-            )
-            for layer, seen in self.seen.items()
-        }
+        features = features_of(objective.network, self.seen, place)
+        self.sums = {layer: objective.statistics(layer, F) for layer, F in features.items()}
 
     def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
         """That of the loss with respect to the place's pixels, from D, that with respect to the sums. Uses up both D
@@ -127,6 +130,18 @@ class Sight:
         return gradient
 
 
+def features_of(network: Network, seen: Mapping[str, Tensor], place: Place) -> dict[str, Features]:
+    """What is seen at a place in each layer, as features of the picture."""
+    readouts, strides = getattr(network, "readouts", {}), getattr(network, "strides", {})
+    return {
+        layer: Features(
+            *(x, readouts.get(layer), place, strides.get(layer, 1)),
+            map_size=None if place.is_whole else map_size(network, layer, place),
+        )
+        for layer, x in seen.items()
+    }
+
+
 def map_size(network: Network, layer: str, place: Place) -> tuple[int, int]:
     """h_l and w_l of the picture that ``place`` is of, in a chain that knows."""
     if layer == PIXELS:
@@ -136,9 +151,12 @@ def map_size(network: Network, layer: str, place: Place) -> tuple[int, int]:
 
 
 def looked(network: Network, x: Tensor, layers: Collection[str]) -> tuple[Mapping[str, Tensor], Pullback | None]:
-    """The activations of ``layers``, and the way back to x: the network's own, or autograd's."""
+    """The activations of ``layers``, and, where there are gradients, the way back to x: the network's own, or
+    autograd's."""
     if not layers:
         return {}, None
+    if not torch.is_grad_enabled():
+        return network(x, layers), None
     if hasattr(network, "look"):
         found: tuple[Mapping[str, Tensor], Pullback] = network.look(x, layers)
         return found
@@ -194,39 +212,59 @@ def rebuilt(like: Sums, parts: Iterable[Any]) -> Sums:
     return like._make(parts) if hasattr(like, "_make") else tuple(parts)
 
 
-@torch.no_grad()
 def content_targets(
     network: Network,
     photograph: Float[Tensor, "1 3 h w"],
     layers: Collection[str],
     content_loss: ContentLoss = CONTENT_LOSSES["features"],
     guides: Mapping[str, Tensor] | None = None,
+    places: Sequence[Place] = (),
+    disk: Disk | None = None,
 ) -> dict[str, Any]:
     """What the content loss keeps of the photograph, or of what ``guides`` leave of it: the paper's, its features P as
-    maps."""
-    return {layer: content_loss.target(F) for layer, F in seen(network, photograph, layers, guides)}
+    maps. It is looked at in ``places``, or as a whole; maps may lie on a ``disk``."""
+    return targets(network, photograph, layers, content_loss, guides, places, disk)
 
 
-@torch.no_grad()
 def style_targets(
     network: Network,
     painting: Float[Tensor, "1 3 h w"],
     layers: Collection[str],
     style_loss: StyleLoss,
     guides: Mapping[str, Tensor] | None = None,
+    places: Sequence[Place] = (),
 ) -> dict[str, Any]:
-    """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them."""
-    target = getattr(style_loss, "target", as_it_is)
-    return {layer: target(style_loss.statistic(F)) for layer, F in seen(network, painting, layers, guides)}
+    """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them. It is
+    looked at in ``places``, or as a whole."""
+    return targets(network, painting, layers, style_loss, guides, places)
 
 
-def seen(
+def seen(network: Network, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> dict[str, Features]:
+    """What the network sees of a whole picture."""
+    return features_of(network, network(image, set(layers)), Place.whole(*image.shape[2:]))
+
+
+@torch.no_grad()
+def targets(
     network: Network,
     image: Float[Tensor, "1 3 h w"],
     layers: Collection[str],
-    guides: Mapping[str, Tensor] | None = None,
-) -> list[tuple[str, Features]]:
-    """What the network sees of a whole picture, or of what ``guides`` leave of it."""
-    readouts = getattr(network, "readouts", {})
-    found = [(layer, Features(x, readouts.get(layer))) for layer, x in network(image, set(layers)).items()]
-    return found if guides is None else [(layer, F.guided(guides[layer])) for layer, F in found]
+    of: ContentLoss | StyleLoss,
+    guides: Mapping[str, Tensor] | None,
+    places: Sequence[Place],
+    disk: Disk | None = None,
+) -> dict[str, Any]:
+    """What a loss makes of the statistics of a picture, or of what ``guides`` leave of it."""
+
+    def sums_at(place: Place) -> SumsOfTerms:
+        view = image[..., place.seen_rows, place.seen_columns]
+        found = features_of(network, network(view, set(layers)), place)
+        guided = found if guides is None else {layer: F.guided(guides[layer]) for layer, F in found.items()}
+        if disk is not None:
+            disk.rest()
+            guided = {layer: replace(F, disk=disk) for layer, F in guided.items()}
+        return {layer: {0: of.statistic(F)} for layer, F in guided.items()}
+
+    sums = added(map(sums_at, places or [Place.whole(*image.shape[2:])]))
+    target = getattr(of, "target", as_it_is)
+    return {layer: target(of_layer[0]) for layer, of_layer in sums.items()}

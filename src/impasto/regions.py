@@ -16,6 +16,7 @@ from impasto.errors import UsageError
 from impasto.images.files import Source
 from impasto.losses import luminance
 from impasto.network.protocol import Network
+from impasto.network.vgg import VGG
 
 Mask = Float[Tensor, "1 1 h w"]
 """1 where the region is, 0 elsewhere, and between at soft edges."""
@@ -87,9 +88,17 @@ def fitted(mask: Mask, height: int, width: int) -> Float[Tensor, "1 1 {height} {
 
 def guides(network: Network, mask: Mask, layers: Collection[str], carried: str = "inside") -> Guides:
     """``mask`` carried to these layers of a picture of its size, by an entry of ``CARRIED``."""
-    maps = network(mask.expand(-1, 3, -1, -1).to(dtype_of(network)), layers)
-    found = {layer: CARRIED[carried](mask, maps[layer].shape[2:], reach(network, layer))[0, 0] for layer in layers}
+    sizes = map_sizes(network, layers, mask)
+    found = {layer: CARRIED[carried](mask, sizes[layer], reach(network, layer))[0, 0] for layer in layers}
     return Guides(found, float(mask.mean()))
+
+
+def map_sizes(network: Network, layers: Collection[str], mask: Mask) -> dict[str, Sequence[int]]:
+    """h_l and w_l of these layers, of a picture as large as ``mask``; a network that cannot tell is asked to look."""
+    if isinstance(network, VGG):
+        return {layer: network.map_size(layer, *mask.shape[2:]) for layer in layers}
+    seen = network(mask.expand(-1, 3, -1, -1).to(dtype_of(network)), layers)
+    return {layer: seen[layer].shape[2:] for layer in layers}
 
 
 def inside(mask: Mask, shape: Sequence[int], far: int) -> Carried:
@@ -136,17 +145,8 @@ def eroded(mask: Mask, far: int) -> Mask:
 
 def reach(network: Network, layer: str) -> int:
     """How many px beyond its own a position of this layer sees, on each side; 0 where it is not known."""
-    far, stride, convolutions = 0, 1, getattr(network, "convolutions", ())
-    if layer not in convolutions:
-        return 0
-    for before in network.layers:
-        if before in convolutions:
-            far += stride
-        else:
-            stride *= 2
-        if before == layer:
-            break
-    return far
+    found: int = getattr(network, "reach", {}).get(layer, 0)
+    return found
 
 
 def dtype_of(network: Network) -> torch.dtype:

@@ -4,6 +4,7 @@ What may be named is what the registries have at that moment.
 """
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from difflib import get_close_matches
@@ -26,6 +27,7 @@ from pydantic import (
 from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.errors import UsageError
+from impasto.features import LEAST_SIDE
 from impasto.images.decoding import MAX_PIXELS
 from impasto.names import name_of
 from impasto.network.edges import EDGES
@@ -87,6 +89,26 @@ def _steps(steps: Any) -> int | str:
     if not isinstance(steps, int | str) or not str(steps).isdecimal():
         raise ValueError("steps are a number from 0 on, or auto")
     return int(steps)
+
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _bytes(given: Any) -> int | None:
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+) ?([KMGT]?B?)", str(given).strip().upper())
+    if given is None:
+        return None
+    if found is None or (count := round(float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"])) < 1:
+        raise ValueError("memory is a number of bytes, or such as 4GB or 500MB")
+    return count
+
+
+def _tile(given: Any) -> int | str:
+    if given in ("auto", "off"):
+        return str(given)
+    if isinstance(given, bool) or not str(given).isdecimal() or int(given) < LEAST_SIDE:
+        raise ValueError(f"auto, off, or a number of px from {LEAST_SIDE} on is expected")
+    return int(given)
 
 
 def _one_of(registry: Mapping[str, Any], kind: type | None = None) -> Callable[[Any], Any]:
@@ -216,6 +238,11 @@ class Settings(BaseModel):
     """"auto", "cpu", "cuda" or "mps"."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the network. "auto" is bfloat16 where the device computes in it: twice as fast there, and as good."""
+    memory: Annotated[int | None, PlainValidator(_bytes), Field(exclude=True)] = None
+    """Bytes that a run may take, or text such as "4GB"; None is what is free. A picture that takes more is looked at in
+    places, with the same result."""
+    tile: Annotated[int | Literal["auto", "off"], PlainValidator(_tile)] = "auto"
+    """The sides of these places in px, "off" for none, or "auto", as ``memory`` allows."""
     max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
     """Largest input picture that is decoded."""
 
@@ -326,6 +353,8 @@ class Options(TypedDict, total=False):
     weights: str | PathLike[str] | None
     device: str
     precision: Literal["auto", "float32", "bfloat16"]
+    memory: int | str | None
+    tile: int | Literal["auto", "off"]
     max_pixels: int
 
 

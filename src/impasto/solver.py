@@ -20,6 +20,7 @@ from impasto.names import entry
 from impasto.tensors import Numbers, Tensor, wide
 
 if TYPE_CHECKING:
+    from impasto.disk import Disk
     from impasto.images.metadata import Origin
     from impasto.images.picture import Picture
 
@@ -208,15 +209,20 @@ class LBFGSState:
     pairs: Sequence[Pair] = ()
 
 
+SMALL = 10**8
+"""Bytes, of a picture for whose pairs there is always memory."""
+
+
 @dataclass(frozen=True)
 class LBFGS:
     """Limited-memory BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.5) on pictures within [0, 1].
 
     Pixels at a bound whose gradient pushes them outwards are held while the others move (Bertsekas' two-metric
-    projection, 1982). Each step lowers the loss; ends where none does.
+    projection, 1982). Each step lowers the loss; ends where none does. Pairs are in memory, or, in bfloat16, on a ``disk``.
     """
 
     history: int = 20
+    disk: "Disk | None" = None
 
     def start(self, point: Point) -> LBFGSState:
         return LBFGSState(point)
@@ -225,14 +231,27 @@ class LBFGS:
         point, pairs = state.point, state.pairs
         x, g = point.image, point.gradient
         free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
-        direction = -two_loop(g * free, pairs) * free if pairs else first_direction(g * free)
+        direction = two_loop(g * free, pairs, self.rest).neg_().mul_(free) if pairs else first_direction(g * free)
+        del free
         found = wolfe_search(evaluate, point, direction, TRIES if pairs else MORE_TRIES)
         if found is None:
             return self.step(evaluate, LBFGSState(point)) if pairs else None
         if found.curvature > 0:
-            s, y = (found.image - x).flatten(), (found.gradient - g).flatten()
+            del direction
+            s, y = (self.kept((there - here).flatten()) for there, here in ((found.image, x), (found.gradient, g)))
             pairs = (*pairs, Pair(s, y, found.curvature))[-self.history :]
         return LBFGSState(Point(found.image, found.terms, found.gradient), pairs)
+
+    def kept(self, x: Tensor) -> Tensor:
+        """``x``, where pairs are."""
+        import torch
+
+        return x if self.disk is None or x.nbytes < SMALL else self.disk.put(x, torch.bfloat16)
+
+    def rest(self) -> None:
+        """A pair is not looked at for a while."""
+        if self.disk is not None:
+            self.disk.rest()
 
 
 def first_direction(gradient: Image) -> Image:
@@ -241,19 +260,23 @@ def first_direction(gradient: Image) -> Image:
     return gradient * (-0.01 / rms).where(rms > 0, 0.0).to(gradient.dtype)
 
 
-def two_loop(gradient: Image, pairs: Sequence[Pair]) -> Image:
-    """H g, with H the inverse Hessian that the (s, y) pairs tell of (Nocedal and Wright, algorithm 7.4).
+def two_loop(gradient: Image, pairs: Sequence[Pair], rest: Callable[[], None] = lambda: None) -> Image:
+    """H g, with H the inverse Hessian that the (s, y) pairs tell of (Nocedal and Wright, algorithm 7.4). Changes
+    ``gradient``; ``rest`` is called after each pair.
 
     The scalars stay on the device.
     """
-    q = gradient.flatten().clone()
+    q = gradient.flatten()
     shares = []
     for pair in reversed(pairs):
-        shares.append(a := wide(pair.s @ q) / pair.curvature)
+        shares.append(a := wide(pair.s.to(q.dtype) @ q) / pair.curvature)
         q.addcmul_(pair.y, a.to(q.dtype), value=-1)
-    q *= (pairs[-1].curvature / wide(pairs[-1].y @ pairs[-1].y)).to(q.dtype)
+        rest()
+    y = pairs[-1].y.to(q.dtype)
+    q *= (pairs[-1].curvature / wide(y @ y)).to(q.dtype)
     for pair, a in zip(pairs, reversed(shares), strict=True):
-        q.addcmul_(pair.s, (a - wide(pair.y @ q) / pair.curvature).to(q.dtype))
+        q.addcmul_(pair.s, (a - wide(pair.y.to(q.dtype) @ q) / pair.curvature).to(q.dtype))
+        rest()
     return q.view_as(gradient)
 
 
@@ -280,7 +303,7 @@ def wolfe_search(
     lower, upper, t = 0.0, math.inf, 1.0
     best: Found | None = None
     for _ in range(tries):
-        trial = evaluate((start.image + t * direction).clamp(0, 1))
+        trial = evaluate(start.image.add(direction, alpha=t).clamp_(0, 1))
         s, y = trial.image - start.image, trial.gradient - start.gradient
         scalars = (start.gradient * s).sum(), (trial.gradient * s).sum(), s.flatten() @ y.flatten()
         trial, finite, (slope, slope_there, curvature) = read(trial, *scalars)

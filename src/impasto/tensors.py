@@ -57,10 +57,21 @@ class Numbers(Mapping[str, float]):
         return len(self.scalars)
 
 
-def free_memory(device: "torch.device") -> int:
-    """Bytes that a GPU can still give to this process."""
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether that is what torch or Python wants to say."""
     import torch
 
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def free_memory(device: "torch.device") -> int:
+    """Bytes that a GPU can still give to this process, or the machine."""
+    import torch
+
+    if device.type != "cuda":
+        import psutil
+
+        return int(psutil.virtual_memory().available)
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
@@ -95,4 +106,4 @@ def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":  # no
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-__all__ = ["Numbers", "Tensor", "exact", "free_memory", "lacks_float64", "returned", "side_by_side", "wide"]
+__all__ = ["Numbers", "Tensor", "exact", "free_memory", "is_lack_of_memory", "lacks_float64", "returned", "side_by_side", "wide"]

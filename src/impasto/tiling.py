@@ -1,33 +1,283 @@
-"""The places of a picture that is too large to be looked at as a whole."""
+"""The places of a picture that is too large to be looked at as a whole, and what memory a run takes.
 
-from collections.abc import Iterator
+Sums over places are those of the whole picture, whatever these are, so memory decides how it is cut, and nothing else.
+"""
 
-from impasto.features import Place
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.disk import Disk
+from impasto.errors import LimitError, UsageError
+from impasto.features import LEAST_SIDE, Place
+from impasto.network.protocol import Network
 from impasto.network.vgg import VGG
+from impasto.objective import TotalLoss
+from impasto.tensors import is_lack_of_memory
 
-STRIDE, MARGIN = 16, 160
-"""px: of the deepest layers, conv5_1 among them, and no less than how far these see."""
+STRIDE, MARGIN = 16, 80
+"""px, of conv5_1, the paper's deepest layer: between two of its positions, and no less than how far these see."""
 
-SIDE = 2048
-"""px, of a place."""
-
-
-def places_of(height: int, width: int, side: int = SIDE) -> Iterator[Place]:
-    """Parts of ``side`` x ``side`` px, or less at the ends, with a margin around."""
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            rows, columns = slice(top, min(top + side, height)), slice(left, min(left + side, width))
-            yield Place(height, width, rows, columns, around(rows, height), around(columns, width))
+PIXEL = 12
+"""Bytes of one: three floats."""
 
 
-def around(counted: slice, size: int) -> slice:
+def places_of(height: int, width: int, side: int, stride: int = STRIDE, margin: int = MARGIN) -> Iterator[Place]:
+    """Parts of ``side`` x ``side`` px at most, all about as large, with a margin around. Every part begins on a multiple
+    of ``stride``."""
+    for rows in parts(height, side, stride):
+        for columns in parts(width, side, stride):
+            seen = (around(of, size, stride, margin) for of, size in ((rows, height), (columns, width)))
+            yield Place(height, width, rows, columns, *seen)
+
+
+def parts(size: int, side: int, stride: int) -> list[slice]:
+    """``size`` px in as few parts as there can be."""
+    count = -(-size // side)
+    part = -(-size // (count * stride)) * stride
+    return [slice(start, min(start + part, size)) for start in range(0, size, part)]
+
+
+def around(counted: slice, size: int, stride: int, margin: int) -> slice:
     """``counted`` px with the margin."""
-    stop = counted.stop + MARGIN
-    return slice(max(0, counted.start - MARGIN), size if stop + STRIDE > size else stop)
+    stop = counted.stop + margin
+    return slice(max(0, counted.start - margin), size if stop + stride > size else stop)
+
+
+@dataclass
+class Cut:
+    """How the pictures of a run are cut: into places of ``side`` x ``side`` px at most, or not at all."""
+
+    side: int | None = None
+
+    def places(self, network: Network, layers: Collection[str], height: int, width: int) -> Sequence[Place]:
+        """Those in which a picture is looked at for these layers; none where it is looked at as a whole."""
+        if self.side is None or not isinstance(network, VGG):
+            return ()
+        stride, margin = seen_around(network, layers)
+        if height * width <= (self.side + 2 * margin) ** 2:
+            return ()
+        return tuple(places_of(height, width, max(stride, self.side // stride * stride), stride, margin))
+
+    def finer(self, height: int, width: int) -> bool:
+        """Whether a picture of this size can be cut further, which then it is."""
+        side = max(height, width) if self.side is None else self.side
+        self.side = max(LEAST_SIDE, side // 2)
+        return self.side < side
+
+
+WHOLE = Cut()
+"""Pictures are looked at as a whole."""
+
+
+def seen_around(network: VGG, layers: Collection[str]) -> tuple[int, int]:
+    """The stride of the deepest of ``layers``, and how far its positions see beyond their own px, as a multiple of it;
+    no less than what terms that look at pixels want."""
+    strides, reach = network.strides, network.reach
+    stride = max([STRIDE, *(strides[layer] for layer in layers if layer in strides)])
+    far = max([1, *(reach[layer] for layer in layers if layer in reach)])
+    return stride, -(-far // stride) * stride
+
+
+@dataclass(frozen=True)
+class InPlaces:
+    """``objective`` at the places that memory leaves: where it runs out on the way, these get smaller, and the
+    evaluation begins anew. ``told`` is called after each place with what part of an evaluation is done."""
+
+    objective: TotalLoss
+    cut: Cut
+    told: Callable[[float], object] | None = None
+    disk: Disk | None = None
+
+    def value_and_gradient(
+        self, image: Float[Tensor, "1 3 h w"]
+    ) -> tuple[Mapping[str, float], Float[Tensor, "1 3 h w"]]:
+        height, width = image.shape[2:]
+        while True:
+            places = self.cut.places(self.objective.network, self.objective.layers, height, width)
+            try:
+                return replace(self.objective, places=places, told=self.after_place).value_and_gradient(image)
+            except (MemoryError, RuntimeError) as error:
+                if not is_lack_of_memory(error) or not isinstance(self.objective.network, VGG):
+                    raise
+                if not self.cut.finer(height, width):
+                    raise
+            if image.is_cuda:
+                torch.cuda.empty_cache()
+
+    def after_place(self, part: float) -> None:
+        """So much of an evaluation is done."""
+        if self.disk is not None:
+            self.disk.rest()
+        if self.told is not None:
+            self.told(part)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run is done within its memory: the ``side`` of places, None where the picture is whole; whether L-BFGS's
+    pairs and the photograph's features are ``on_disk``; and what memory that takes, in ``bytes``."""
+
+    side: int | None
+    on_disk: bool
+    bytes: int
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is not as usual: it decides the rounding."""
+        return ({} if self.side is None else {"tile": self.side}) | ({"on_disk": True} if self.on_disk else {})
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run of ``height`` x ``width`` px takes on a CPU, as a model of its peak; measured in
+    `benchmarks/memory.py`.
+
+    ``layers`` are those that are looked at, ``kept`` those whose features are kept as maps, ``history`` the pairs of the
+    solver, ``maps`` how many numbers for each pixel masks and what views keep are.
+    """
+
+    network: Network
+    layers: Collection[str]
+    kept: Collection[str]
+    height: int
+    width: int
+    history: int
+    maps: float = 0
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+    def seen(self, side: int | None) -> int:
+        """Pixels of a place, with its margin, at most."""
+        if side is None or not isinstance(self.network, VGG):
+            return self.pixels
+        return min(self.pixels, (side + 2 * seen_around(self.network, self.layers)[1]) ** 2)
+
+    def evaluation(self, pixels: int) -> int:
+        """What looking at so many pixels at once takes: the activations, and as much again for the largest of them."""
+        return round(1.35 * 4 * activations(self.network, self.layers) * pixels)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures, gradients and what is made of them on the way."""
+        return round((PICTURES * PIXEL + 4 * self.maps) * self.pixels)
+
+    @property
+    def targets(self) -> int:
+        """The photograph's features."""
+        return round(4 * features(self.network, self.kept) * self.pixels)
+
+    @property
+    def pairs(self) -> int:
+        """Of the solver."""
+        return 2 * PIXEL * self.history * self.pixels
+
+    def total(self, side: int | None, *, on_disk: bool) -> int:
+        """All of it."""
+        return PROGRAM + self.evaluation(self.seen(side)) + self.pictures + (0 if on_disk else self.targets + self.pairs)
+
+    @property
+    def on_disk(self) -> int:
+        """Bytes there of what may be there; pairs in bfloat16."""
+        return self.targets + self.pairs // 2
+
+
+PROGRAM = 450 * 2**20
+"""Bytes, of Python, torch, a network and what convolutions want besides."""
+
+PICTURES = 14
+"""As large as the picture, that are there at once: 12.5 to 13.5 were, with L-BFGS."""
+
+SIDES = (4096, 3072, 2048, 1792, 1536, 1280, 1024, 896, 768, 640, 512, 384, 256, LEAST_SIDE)
+"""px, of places, the largest of which memory allows is taken."""
+
+SMALL = 768
+"""px: with places no larger than that, margins cost more than reading from a disk does."""
+
+
+def planned(needs: Needs, memory: int, tile: str | int = "auto") -> Plan:
+    """How a run is done in so much ``memory``: the picture whole, else in places as large as can be, and the solver's
+    pairs there too; or else these on disk, rather than in ``SMALL`` places.
+
+    ``tile`` is the side of places, "off" for none, or "auto". Raises LimitError where memory is too small for any.
+    """
+    if isinstance(tile, int) and not isinstance(needs.network, VGG):
+        raise UsageError("`tile` is for networks whose layers are known, and this one is of your own")
+    sides: Sequence[int | None] = (None, *SIDES) if isinstance(needs.network, VGG) and tile != "off" else (None,)
+    if isinstance(tile, int):
+        sides = (tile,)
+    ways = [(side, on_disk) for side in sides for on_disk in (False, True)]
+    ways.sort(key=dearness)
+    for side, on_disk in ways:
+        if (total := needs.total(side, on_disk=on_disk)) <= memory:
+            return Plan(side, on_disk, total)
+    side, on_disk = ways[-1]
+    total = needs.total(side, on_disk=on_disk)
+    if tile == "off" or isinstance(tile, int):
+        return Plan(side, on_disk, total)  # whoever says how has the last word
+    raise LimitError(
+        f"a picture of {needs.width} x {needs.height} px takes {gigabytes(total)} of memory at least, and there are "
+        f"{gigabytes(memory)}: choose a smaller `size`, or say with `memory` that more may be taken"
+    )
+
+
+def dearness(way: tuple[int | None, bool]) -> tuple[int, bool]:
+    """By which ways are sorted, of places of some side with a disk or without: the quicker the less."""
+    side, on_disk = way
+    return 0 if side is None else 1 if side > SMALL else 2, on_disk
+
+
+FORWARD = 0.4
+"""Of an evaluation, what is looking alone."""
+
+
+def effort(height: int, width: int, side: int | None = None, margin: int = MARGIN) -> float:
+    """Pixels that are looked at in an evaluation in places of ``side`` px, once there and back, or as much as that."""
+    if side is None or height * width <= (side + 2 * margin) ** 2:
+        return height * width
+    seen = [
+        len(range(place.seen_rows.start, place.seen_rows.stop))
+        * len(range(place.seen_columns.start, place.seen_columns.stop))
+        for place in places_of(height, width, max(STRIDE, side // STRIDE * STRIDE), margin=margin)
+    ]
+    return sum(seen) + FORWARD * sum(seen[:-1])
+
+
+def gigabytes(count: float) -> str:
+    """As people say it."""
+    return f"{count / 1e9:.1f} GB"
+
+
+def activations(network: Network, layers: Collection[str]) -> float:
+    """Numbers for each pixel that a network gives on its way to ``layers``; of one that is not known, VGG-19's."""
+    if not isinstance(network, VGG):
+        return 290.0
+    chain = [layer for layer in network.until(layers) if layer in network.convolutions]
+    return sum(network.link(layer).filters / network.strides[layer] ** 2 for layer in chain)
+
+
+def features(network: Network, layers: Collection[str]) -> float:
+    """Numbers for each pixel that the features of ``layers`` are."""
+    if not isinstance(network, VGG):
+        return 32.0 * len(layers)
+    readouts = network.readouts
+    found = 0.0
+    for layer in layers:
+        block = [of for of in network.until([layer]) if of in network.convolutions][-1]
+        filters = len(readouts[layer]) if layer in readouts else network.link(block).filters
+        found += filters / network.strides[layer] ** 2
+    return found
 
 
 def bytes_of(network: VGG, pixels: int) -> int:
-    """About what an evaluation needs: every activation, and as much again for what is made of them on the way."""
+    """About what an evaluation needs on a GPU: every activation, and as much again for what is made of them on the
+    way."""
     strides, kept = network.strides, 0.0
     for layer in network.convolutions:
         kept += network.link(layer).filters * network.link(layer).weight.itemsize / strides[layer] ** 2

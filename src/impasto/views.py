@@ -42,8 +42,8 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
     well. Edges are repeated.
     """
-    seen: Tensor = Blurred.apply(nnf.pad(image, (1, 1, 1, 1), mode="replicate"))  # type: ignore[no-untyped-call]
-    return seen.clamp(0, 1)
+    seen: Tensor = Blurred.apply(image)  # type: ignore[no-untyped-call]
+    return seen
 
 
 class WithColoursOf:
@@ -190,17 +190,50 @@ class Continued:
         return filled(self.view(image), self.weight(*image.shape[2:]))
 
 
+BAND = 2**20
+"""Pixels that are blurred at once on a CPU, where a convolution of three colours takes the memory of sixteen."""
+
+
 class Blurred(torch.autograd.Function):
-    """``chroma_blur`` of an image with its edges around it."""
+    """``chroma_blur`` of an image with its edges around it, within [0, 1]; band by band of its rows."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor) -> Tensor:  # noqa: ARG004
-        return convolution(image, chroma_blur(image.dtype, image.device), padding=0)
+    def forward(ctx: Any, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+        blur, seen, inside = chroma_blur(image.dtype, image.device), torch.empty_like(image), []
+        for rows, around in bands(image):
+            ends = (1, 1, int(rows.start == around.start), int(rows.stop == around.stop))
+            band = convolution(nnf.pad(image[:, :, around], ends, mode="replicate"), blur, padding=0)
+            inside.append((band >= 0) & (band <= 1))
+            torch.clamp(band, 0, 1, out=seen[:, :, rows])
+        ctx.inside = inside
+        return seen
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
+    def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
         (gradient,) = gradients
-        return convolution_back(gradient, chroma_blur(gradient.dtype, gradient.device), padding=0)
+        blur, through = chroma_blur(gradient.dtype, gradient.device), torch.zeros_like(gradient)
+        for (rows, around), inside in zip(bands(gradient), ctx.inside, strict=True):
+            back = convolution_back(gradient[:, :, rows] * inside, blur, padding=0)
+            back[..., 1] += back[..., 0]
+            back[..., -2] += back[..., -1]
+            if rows.start == around.start:
+                back[:, :, 1] += back[:, :, 0]
+                back = back[:, :, 1:]
+            if rows.stop == around.stop:
+                back[:, :, -2] += back[:, :, -1]
+                back = back[:, :, :-1]
+            through[:, :, around] += back[..., 1:-1]
+        return through
+
+
+def bands(image: Float[Tensor, "1 3 h w"]) -> list[tuple[slice, slice]]:
+    """The rows of an image, as many at once as fit into ``BAND``; and these with one more on each side that has one."""
+    height, width = image.shape[2:]
+    count = height if image.is_cuda else max(1, BAND // width)
+    return [
+        (slice(at, min(at + count, height)), slice(max(at - 1, 0), min(at + count + 1, height)))
+        for at in range(0, height, count)
+    ]
 
 
 @cache

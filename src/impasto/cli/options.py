@@ -312,6 +312,18 @@ Precision = Annotated[
 Threads = Annotated[
     int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1)
 ]
+Memory = Annotated[
+    str | None,
+    option(
+        "--memory",
+        panel=RUN,
+        text="What a run may take, as 4GB: a larger picture is looked at in places, with the same result.",
+        default="what is free",
+    ),
+]
+Tile = Annotated[
+    str | None, option("--tile", panel=RUN, text="The sides of these places in px, auto, or off.", default="auto")
+]
 MaxPixels = Annotated[
     int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
 ]

@@ -121,6 +121,8 @@ def stylize(
     device: o.Device = None,
     precision: o.Precision = None,
     threads: o.Threads = None,
+    memory: o.Memory = None,
+    tile: o.Tile = None,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     dpi: o.Dpi = None,

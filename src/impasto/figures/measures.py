@@ -29,15 +29,15 @@ def measures(
     """
     found: dict[str, Any] = {}
     network, image = _network(settings.network, settings.weights, settings.pooling), image.cpu()
-    features = dict(seen(network, image, LAYERS))
+    features = seen(network, image, LAYERS)
     if photograph:
         p = facade.picture(photograph, settings)
         if p.shape == image.shape:
             found["pixel_error"] = float((image - p).square().mean().sqrt())
-            wanted = dict(seen(network, p, LAYERS))
+            wanted = seen(network, p, LAYERS)
             found["content_error"] = {layer: missed(F.matrix, wanted[layer].matrix) for layer, F in features.items()}
     if painting:
-        wanted = dict(seen(network, facade.picture(painting, settings), LAYERS))
+        wanted = seen(network, facade.picture(painting, settings), LAYERS)
         found["style_error"] = {layer: missed(mean_gram(F), mean_gram(wanted[layer])) for layer, F in features.items()}
     return found
 

@@ -100,6 +100,18 @@ class VGG(nn.Module):
             found[layer] = stride
         return found
 
+    @property
+    def reach(self) -> dict[str, int]:
+        """px beyond its own that a position of each layer sees, on each side."""
+        found, far, stride = {}, 0, 1
+        for layer in self.chain:
+            if layer in self.links:
+                far += stride
+            else:
+                stride *= 2
+            found[layer] = far
+        return found
+
     def map_size(self, layer: str, height: int, width: int) -> tuple[int, int]:
         """h_l and w_l of this layer, of a picture of ``height`` x ``width`` px."""
         stride = self.strides[layer]
