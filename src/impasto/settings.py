@@ -26,7 +26,7 @@ from pydantic import (
 from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.errors import UsageError
-from impasto.images.decoding import MAX_PIXELS
+from impasto.images.sizes import MAX_PIXELS
 from impasto.names import name_of
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
@@ -217,7 +217,7 @@ class Settings(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the network. "auto" is bfloat16 where the device computes in it: twice as fast there, and as good."""
     max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
-    """Largest input picture that is decoded."""
+    """Of a picture that is read, as it is and at its ``size``."""
 
     @property
     def factors(self) -> list[float]:
