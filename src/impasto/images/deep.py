@@ -124,7 +124,7 @@ def eight_bits(pixels: UInt[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels / np.float32(257)).astype(np.uint8)
 
 
-def to_srgb(deep: Deep, *, with_alpha: bool = False) -> Planes:
+def to_srgb(deep: Deep, *, with_alpha: bool = False) -> UInt16[np.ndarray, "c2 h w"]:
     """The pixels in sRGB, one plane of grey or three, laid over white where they are transparent; or, ``with_alpha``,
     then in four planes. They take the place of those of ``deep``.
 
@@ -148,7 +148,7 @@ def to_srgb(deep: Deep, *, with_alpha: bool = False) -> Planes:
     return colours
 
 
-def _through_profile(colours: Planes, icc: bytes | None) -> Planes:
+def _through_profile(colours: Planes, icc: bytes | None) -> UInt16[np.ndarray, "c2 h w"]:
     transform = transform_of(icc, "L" if len(colours) == 1 else "RGB")
     if transform is None:
         return colours
@@ -163,7 +163,9 @@ def _through_profile(colours: Planes, icc: bytes | None) -> Planes:
     return found
 
 
-def _followed(values: Planes, shaper: Shaper | None, transform: ImageCms.ImageCmsTransform) -> Planes:
+def _followed(
+    values: Planes, shaper: Shaper | None, transform: ImageCms.ImageCmsTransform
+) -> UInt16[np.ndarray, "c2 h w"]:
     if shaper is not None:
         return shaper(values)
     bands = [Image.fromarray(eight_bits(plane)) for plane in values]
@@ -171,6 +173,6 @@ def _followed(values: Planes, shaper: Shaper | None, transform: ImageCms.ImageCm
     return np.asarray(transform.apply(picture)).transpose(2, 0, 1) * np.uint16(257)
 
 
-def resized(planes: Planes, size: tuple[int, int]) -> Planes:
+def resized(planes: Planes, size: tuple[int, int]) -> UInt16[np.ndarray, "c h2 w2"]:
     """The pixels at another width and height, by Pillow's Lanczos filter."""
     return np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS)) for plane in planes])

@@ -75,7 +75,7 @@ def shaper_of(icc: bytes) -> Shaper | None:
         to_srgb = np.linalg.inv(primaries(tags_of(srgb_profile()))) @ primaries(tags)
         curves = tuple(curve(tags[name + b"TRC"]) for name in PRIMARIES)
         return Shaper(curves, to_srgb.astype(np.float32))
-    except (KeyError, IndexError, ValueError, struct.error):
+    except (ArithmeticError, LookupError, ValueError, struct.error):
         return None
 
 
@@ -99,15 +99,17 @@ def curve(tag: bytes) -> Curve:
             return (x ** (points[0] / 256 if len(points) else 1)).astype(np.float32)
         return np.interp(x, np.linspace(0, 1, len(points)), points / 65535).astype(np.float32)
     kind = struct.unpack_from(">H", tag, 8)[0]
-    g, a, b, c, d, e, f = parameters(kind, *np.frombuffer(tag, ">i4", (1, 3, 4, 5, 7)[kind], 12) / 65536)
+    g, a, b, c, d, e, f = parameters(kind, *(np.frombuffer(tag, ">i4", (1, 3, 4, 5, 7)[kind], 12) / 65536).tolist())
     return np.where(x >= d, (a * x + b).clip(0) ** g + e, c * x + f).clip(0, 1).astype(np.float32)
 
 
-def parameters(kind: int, g: float, a: float = 1, b: float = 0, c: float = 0, d: float = 0, *ef: float) -> list[float]:
+def parameters(
+    kind: int, g: float, a: float = 1.0, b: float = 0.0, c: float = 0.0, d: float = 0.0, *ef: float
+) -> list[float]:
     """Those of a parametric curve of any kind as those of kind 4: (a x + b)^g + e from d on, and c x + f below."""
     if kind in (1, 2):
-        return [g, a, b, 0, -b / a, c, c]
-    return [g, a, b, c, d, *(ef or (0, 0))]
+        return [g, a, b, 0.0, -b / a, c, c]
+    return [g, a, b, c, d, *(ef or (0.0, 0.0))]
 
 
 def encoded(linear: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
