@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,7 +135,7 @@ def write(
     kind, options = writer_of(Path(name), format, bits, (channels.shape[3], channels.shape[2]))
     resolution = (float(dpi), float(dpi)) if dpi is not None else origin.dpi
 
-    def encode(file: IO[bytes]) -> None:
+    def encode(file: Any) -> None:
         if kind == "TIFF":
             _write_tiff(file, levels(channels, bits), recipe, origin, resolution, options)
             return
@@ -176,7 +176,7 @@ def _check(image: Tensor, name: str) -> None:
 
 
 def _write_tiff(
-    file: IO[bytes],
+    file: Any,
     pixels: np.ndarray,
     recipe: Mapping[str, object] | None,
     origin: Origin,

@@ -39,7 +39,7 @@ def admitted(
         )
     if min(target) < MIN_SIDE:
         raise InputError(
-            f"{what}, {own[0]} x {own[1]} px, would be too small at {width} x {height} px: {NEEDED}; "
+            f"{what} is {own[0]} x {own[1]} px, and would be too small at {width} x {height} px: {NEEDED}; "
             f"the least `size` for it is {least_size(own)}"
         )
     return target
