@@ -109,7 +109,7 @@ def test_settings_and_options_go_together():
 
 
 def test_tensors_too_narrow_for_the_network_are_refused():
-    with pytest.raises(InputError, match="16 px is the least"):
+    with pytest.raises(InputError, match=r"too small at 200 x 4 px: .* at least 16 px"):
         impasto.stylize(torch.rand(1, 3, 4, 200), soft(2), size=64)
 
 

@@ -313,7 +313,10 @@ Threads = Annotated[
     int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1)
 ]
 MaxPixels = Annotated[
-    int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
+    int | None,
+    option(
+        "--max-pixels", panel=PICTURE, text="Most that a picture may have, as it is and at --size.", default="100000000"
+    ),
 ]
 SaveEvery = Annotated[
     int,

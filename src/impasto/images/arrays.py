@@ -64,7 +64,7 @@ def scaled_to_one(pixels: np.ndarray | Tensor, found: str) -> Float[Tensor, "c h
     return values.clamp_(0, 1)
 
 
-def levels(image: Float[Tensor, "1 c h w"], bits: int = 8, *, opaque: bool = False) -> UInt[np.ndarray, "h w c"]:
+def levels(image: Float[Tensor, "1 c h w"], bits: int = 8, *, opaque: bool = False) -> UInt[np.ndarray, "h w c2"]:
     """``image`` as an array ``(H, W, C)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded; ``opaque``,
     laid over white."""
     _, channels, height, width = image.shape
@@ -104,7 +104,7 @@ def resampled(image: Float[Tensor, "1 c h w"], height: int, width: int) -> Float
         pixels = rounded(plane)
         gap = 3.0 if pixels.dtype == np.uint8 else None  # which Pillow has for 8 bits
         small = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=gap)
-        np.divide(np.asarray(small), np.iinfo(pixels.dtype).max, out=to, dtype=np.float32)
+        np.divide(np.asarray(small), 65535 if gap is None else 255, out=to, dtype=np.float32)
     return torch.from_numpy(new)[None].to(image.device)
 
 
@@ -115,8 +115,7 @@ def rounded(plane: Float[np.ndarray, "h w"]) -> UInt[np.ndarray, "h w"]:
         return bool(np.abs(values - values.round()).max() < ROUNDING)
 
     eight = all(is_whole(255 * plane[rows]) for rows in rows_of(len(plane)))
-    kind = np.dtype(np.uint8 if eight else np.uint16)
-    pixels = np.empty(plane.shape, kind)
+    pixels = np.empty(plane.shape, np.uint8 if eight else np.uint16)
     for rows in rows_of(len(plane)):
-        pixels[rows] = np.rint(np.iinfo(kind).max * plane[rows])
+        pixels[rows] = np.rint((255 if eight else 65535) * plane[rows])
     return pixels

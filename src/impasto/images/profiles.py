@@ -61,7 +61,8 @@ class Shaper:
         """The pixels in sRGB."""
         linear = np.stack([curve[plane] for curve, plane in zip(self.curves, values, strict=True)])
         mixed = np.einsum("ij,jhw->ihw", self.matrix, linear).clip(0, 1)
-        return np.rint(65535 * encoded(mixed)).astype(np.uint16)
+        found: np.ndarray = np.rint(65535 * encoded(mixed)).astype(np.uint16)
+        return found
 
 
 def shaper_of(icc: bytes) -> Shaper | None:
