@@ -1,7 +1,9 @@
 """Pictures and settings in, steps out."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as nnf
 
 import impasto
@@ -107,7 +109,7 @@ def test_settings_and_options_go_together():
 
 
 def test_tensors_too_narrow_for_the_network_are_refused():
-    with pytest.raises(InputError, match="16 px is the least"):
+    with pytest.raises(InputError, match=r"too small at 200 x 4 px: .* at least 16 px"):
         impasto.stylize(torch.rand(1, 3, 4, 200), soft(2), size=64)
 
 
@@ -179,3 +181,23 @@ def test_the_public_names():
     )
     assert impasto.__all__ == names.split()
     assert all(getattr(impasto, name) is not None for name in impasto.__all__)
+
+
+@pytest.mark.parametrize("kind", [torch.Tensor, np.ndarray, Image.Image])
+def test_a_long_and_narrow_painting_is_read_as_large_as_it_has_to_be(kind, tmp_path):
+    """24 x 800 px, and at 64 it would have one row; a start is stretched."""
+    array = (soft(2, 24, 800)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    Image.fromarray(array).save(tmp_path / "pano.png")
+    sources = {torch.Tensor: soft(2, 24, 800), np.ndarray: array, Image.Image: Image.fromarray(array)}
+    init = str(tmp_path / "pano.png")
+    *_, last = impasto.stylize(soft(1), sources[kind], size=64, steps=2, init=init, stroke_size=0.5)
+    assert last.image.shape == (1, 3, 48, 64)
+    with pytest.raises(InputError, match="is 800 x 24 px, and would be too small at 64 x 2 px"):
+        impasto.stylize(sources[kind], soft(1), size=64)
+
+
+def test_a_panorama_is_painted_at_all_of_its_sizes():
+    """The small ones are of its proportions, and as high as the network needs."""
+    steps = list(impasto.stylize(soft(1, 36, 800), soft(2, 24, 800), size=400, steps=2))
+    sizes = list(dict.fromkeys(step.size for step in steps))
+    assert sizes == [(356, 16), (400, 18)]

@@ -21,11 +21,12 @@ from impasto.content import CONTENT_LOSSES
 from impasto.disk import Disk
 from impasto.errors import LimitError, UsageError
 from impasto.features import Place
-from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
+from impasto.images.decoding import NamedBytes, Readable, read_origin
 from impasto.images.files import Source, read, read_with_alpha
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled, scaled_size
+from impasto.images.sizes import MIN_SIDE
 from impasto.images.transparency import there
 from impasto.losses import laplacian, luminance, spectrum
 from impasto.network.protocol import Network, by_its_name
@@ -35,7 +36,7 @@ from impasto.network.vgg import VGG
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.paintings import roles, shares
 from impasto.pyramid import ObjectivesAt, coarse_to_fine
-from impasto.recipe import files_read, recipe
+from impasto.recipe import files_read, reading, recipe
 from impasto.regions import Guides, Mask, Painted, Region, fitted, guides, mask_in, rest_of
 from impasto.settings import Options, Settings, validated
 from impasto.solver import LBFGS, Objective, Step, solver_of
@@ -290,10 +291,7 @@ class Kept:
 
     def picture(self, role: str, source: Source) -> Float[Tensor, "1 3 h w"]:
         """A picture at the size of the run, and the run's own, over white; a mask at its own size."""
-        if role.endswith("mask"):
-            mask: Tensor = named(role, read, source, max_pixels=self.settings.max_pixels)
-            return mask.to(self.device)
-        image: Tensor = named(role, read, source, **self.reading(role))
+        image: Tensor = named(role, read, source, **reading(self.settings, role))
         return image.to(self.device, copy=True)
 
     def with_alpha(self, role: str, source: Source) -> tuple[Tensor, Tensor | None]:
@@ -302,17 +300,11 @@ class Kept:
             return self.picture(role, source), None
         if role in self.paintings and self.paintings[role][0] is source:
             return self.paintings[role][1]
-        image, alpha = named(role, read_with_alpha, source, **self.reading(role))
+        image, alpha = named(role, read_with_alpha, source, **reading(self.settings, role))
         found = image.to(self.device, copy=True), None if alpha is None else alpha.to(self.device)
         if role != "content":
             self.paintings[role] = source, found
         return found
-
-    def reading(self, role: str) -> dict[str, Any]:
-        """How a picture is read: paintings as large as their strokes want them, and never enlarged."""
-        settings, is_painting = self.settings, role != "content"
-        size = max(MIN_SIDE, round(settings.size * (settings.stroke_size if is_painting else 1)))
-        return {"size": size, "enlarge": not is_painting, "max_pixels": settings.max_pixels}
 
     def targets(
         self,
@@ -674,7 +666,7 @@ def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Ca
     UsageError for a start from a picture that this run does not have, InputError for a file that cannot be read."""
     if settings.init in STARTS:
         return start_from(settings.init, pictures, canvas, settings.seed)
-    return with_clouds(resized(picture(settings.init, settings), *canvas), settings.seed)
+    return with_clouds(resized(read(settings.init, **reading(settings, "init")), *canvas), settings.seed)
 
 
 def device_of(name: str) -> torch.device:

@@ -11,6 +11,7 @@ import numpy as np
 
 from impasto.images.decoding import NamedBytes, digest
 from impasto.images.samples import PREFIX
+from impasto.images.sizes import MIN_SIDE
 from impasto.settings import Settings
 from impasto.starts import STARTS
 from impasto.version import __version__
@@ -21,6 +22,16 @@ def files_read(settings: Settings, **pictures: Any) -> dict[str, Any]:
     start = {} if settings.init in STARTS else {"init": settings.init}
     named = {**pictures, **start}.items()
     return {role: fspath(source) if isinstance(source, PathLike) else source for role, source in named}
+
+
+def reading(settings: Settings, role: str) -> dict[str, Any]:
+    """How ``read`` and ``decode`` read what is for this ``role``: masks as large as they are; paintings as large as
+    their strokes want them, and never enlarged. Paintings and starts are longer where they would be too narrow."""
+    if role.endswith("mask"):
+        return {"max_pixels": settings.max_pixels}
+    is_painting, least = role not in ("content", "init"), 0 if role == "content" else MIN_SIDE
+    size = max(MIN_SIDE, round(settings.size * (settings.stroke_size if is_painting else 1)))
+    return {"size": size, "enlarge": not is_painting, "short_side": least, "max_pixels": settings.max_pixels}
 
 
 def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more: Any) -> dict[str, Any]:

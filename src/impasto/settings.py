@@ -28,7 +28,7 @@ from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.errors import UsageError
 from impasto.features import LEAST_SIDE
-from impasto.images.decoding import MAX_PIXELS
+from impasto.images.sizes import MAX_PIXELS
 from impasto.names import name_of
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
@@ -244,7 +244,7 @@ class Settings(BaseModel):
     tile: Annotated[int | Literal["auto", "off"], PlainValidator(_tile)] = "auto"
     """The sides of these places in px, "off" for none, or "auto", as ``memory`` allows."""
     max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
-    """Largest input picture that is decoded."""
+    """Of a picture that is read, as it is and at its ``size``."""
 
     @property
     def factors(self) -> list[float]:

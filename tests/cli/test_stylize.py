@@ -406,7 +406,6 @@ BAD_INPUTS = {
     "truncated": (whole_png()[:1500], 3, "cannot be decoded"),
     "1 x 1": (whole_png(1, 1), 3, "too small"),
     "60,000 x 60,000": (png_header(60_000, 60_000), 4, "--max-pixels"),
-    "a line": (whole_png(400, 17), 3, "too small at 32 x 1 px"),
 }
 
 
@@ -425,6 +424,37 @@ def test_a_bad_input_is_refused_and_nothing_written(impasto, small, photograph, 
     assert reason in refused.err
     assert refused.err.count("\n") == 1
     assert here() == before
+
+
+def test_a_panorama_says_the_least_size_and_is_painted_at_it(impasto, small):
+    """As a photograph; a painting is read as large as it has to be, and a start is stretched."""
+    Path("pano.png").write_bytes(whole_png(400, 17))
+    refused = impasto("stylize", "pano.png", *small[2:], "-o", "out.png")
+    assert refused.code == 3
+    assert refused.err.startswith("impasto: 'pano.png' is 400 x 17 px, and would be too small at 32 x 1 px: ")
+    assert refused.err.endswith("on each side; the least --size for it is 365\n")
+    assert impasto("stylize", "pano.png", *small[2:], "--size", 364).code == 3
+    assert impasto("stylize", "pano.png", *small[2:], "--size", 365, "--steps", 1, "-o", "out.png").code == 0
+    with Image.open("out.png") as picture:
+        assert picture.size == (365, 16)
+    assert impasto("stylize", small[1], "pano.png", *small[3:], "--init", "pano.png", "-o", "out.png").code == 0
+    with Image.open("out.png") as picture:
+        assert max(picture.size) == SIZE
+
+
+@pytest.mark.parametrize(("suffix", "most"), [("webp", 16_383), ("jpg", 65_500)])
+def test_more_than_a_format_has_is_refused_before_the_run(impasto, small, monkeypatch, suffix, most):
+    Path("pano.png").write_bytes(whole_png(6000, 16))
+    monkeypatch.setattr(facade, "stylize", lambda *_, **__: iter(()))
+    at = ["stylize", "pano.png", *small[2:], "-o", f"out.{suffix}", "--size"]
+    assert impasto(*at, most).code == 0
+    refused = impasto(*at, most + 1)
+    assert refused.code == 2
+    assert f"at most {most:,} on a side; save it as .png or .tif, or choose a smaller --size" in refused.err
+    texture = impasto("texture", small[2], "--size", f"16x{most + 1}", "-o", f"out.{suffix}")
+    assert texture.code == 2
+    assert f"cannot be 16 x {most + 1} px" in texture.err
+    assert here() == ["pano.png"]
 
 
 def test_limits_name_the_flag_that_moves_them(impasto, small, photograph):

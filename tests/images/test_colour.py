@@ -8,7 +8,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from impasto.images.colour import eight_bits, to_srgb
+from impasto.images.colour import to_srgb
+from impasto.images.deep import eight_bits, sixteen_bits
 from impasto.images.files import read
 
 SIDE = 16
@@ -104,13 +105,18 @@ def test_profile_is_found_in_every_format(tmp_path, suffix):
         ("L", 128, LINEAR),
         ("LA", (128, 255), LINEAR_GREY),
         ("RGBA", (128, 128, 128, 255), LINEAR),
-        ("I;16", 128 * 257, LINEAR_GREY),
     ],
 )
 def test_profile_with_other_modes(mode, colour, profile):
     picture = flat(mode, colour)
     picture.info["icc_profile"] = profile
     np.testing.assert_allclose(first(to_srgb(picture)), srgb_of(128 / 255), atol=1)
+
+
+def test_profile_with_a_deep_picture_of_pillows():
+    picture = flat("I;16", 128 * 257)
+    picture.info["icc_profile"] = LINEAR_GREY
+    np.testing.assert_allclose(levels(picture), srgb_of(128 / 255), atol=0.01)
 
 
 def test_profile_with_a_palette():
@@ -127,7 +133,7 @@ def test_profile_that_is_broken_or_of_another_kind_is_ignored(profile):
 
 
 def test_srgb_profile_changes_nothing_visible():
-    picture = Image.fromarray(eight_bits(COLOURS16, 65535))
+    picture = Image.fromarray(eight_bits(COLOURS16))
     picture.info["icc_profile"] = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     np.testing.assert_allclose(np.asarray(to_srgb(picture)).astype(int), np.asarray(picture), atol=1)
 
@@ -294,7 +300,7 @@ def test_lab_tiff(tmp_path):
 @pytest.mark.parametrize(("bad", "white"), [([0.0, 1.5], 1), ([-0.1, 1.0], 1), ([0.0, np.nan], 1), ([0, 70000], 65535)])
 def test_deep_pixels_out_of_range_are_refused_not_clipped(bad, white):
     with pytest.raises(ValueError, match="values run from"):
-        eight_bits(np.array(bad), white)
+        sixteen_bits(np.array(bad), white)
 
 
 def test_profile_bytes_are_what_lcms_understands():

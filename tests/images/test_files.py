@@ -27,9 +27,11 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
-from impasto.images import decoding
-from impasto.images.decoding import check_output, digest, read_recipe
+from impasto.images import decoding, files
+from impasto.images.decoding import digest, read_recipe
 from impasto.images.files import read, write
+from impasto.images.output import check_output
+from impasto.images.sizes import fit, least_size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -279,7 +281,7 @@ def test_limit_of_a_few_pixels(tmp_path):
     assert read(path, max_pixels=32 * 48).shape == (1, 3, 32, 48)
     with pytest.raises(LimitError, match="at 48 x 32 px: more than 1,535 pixels"):
         read(path, max_pixels=32 * 48 - 1)
-    with pytest.raises(LimitError, match="at 96 x 64 px"):
+    with pytest.raises(LimitError, match=r"would be 96 x 64 px at `size` 96: .*smaller `size`, or raise `max_pixels`"):
         read(path, size=96, max_pixels=5000)
 
 
@@ -329,6 +331,38 @@ def test_nothing_but_our_error_on_stderr(tmp_path):
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(16, 300), st.integers(16, 30_000))
+def test_the_least_size_is_the_least(short, long):
+    least = least_size((long, short))
+    assert min(fit((long, short), least, enlarge=True)) >= 16
+    assert min(fit((short, long), least - 1, enlarge=True)) < 16
+
+
+PANORAMA = np.random.default_rng(0).integers(0, 256, (60, 2000, 3), dtype=np.uint8)
+PANORAMAS = {
+    "file": lambda folder: save(folder / "x.png", PANORAMA),
+    "deep file": lambda folder: save(folder / "x.tif", PANORAMA[..., 0].astype(np.uint16)),
+    "Pillow": lambda _: Image.fromarray(PANORAMA),
+    "array": lambda _: PANORAMA,
+    "tensor": lambda _: torch.from_numpy(PANORAMA / np.float32(255)).permute(2, 0, 1),
+}
+
+
+@pytest.mark.parametrize("kind", PANORAMAS)
+def test_a_panorama_is_told_what_would_become_of_it(tmp_path, kind):
+    source = PANORAMAS[kind](tmp_path)
+    with pytest.raises(InputError, match=r"is 2000 x 60 px, .* at 512 x 15 px: .*; the least `size` for it is 517$"):
+        read(source, size=512)
+    with pytest.raises(InputError, match="at 516 x 15 px"):
+        read(source, size=516)
+    assert read(source, size=517).shape == (1, 3, 16, 517)
+    assert read(source, size=512, enlarge=False, short_side=16).shape == (1, 3, 16, 533)
+    assert read(source, size=3000, enlarge=False, short_side=16).shape == (1, 3, 60, 2000)
 
 
 def _encoded():
@@ -452,7 +486,8 @@ def test_other_peoples_descriptions_are_no_recipe(tmp_path, tags):
         (torch.zeros(16, 16, 3), UsageError),
         (torch.zeros(1, 1, 16, 16), UsageError),
         (torch.zeros(1, 3, 16, 16, dtype=torch.uint8), UsageError),
-        (torch.zeros(1, 3, 16, 16_384), InputError),
+        (torch.zeros(1, 3, 16, 16_384), UsageError),
+        (torch.zeros(1, 3, 0, 16), UsageError),
     ],
 )
 def test_what_is_no_image_is_not_written(tmp_path, image, error):
@@ -466,6 +501,84 @@ def test_unknown_suffix(tmp_path, name):
     for attempt in (lambda: write(noise(16, 16), tmp_path / name), lambda: check_output(tmp_path / name)):
         with pytest.raises(UsageError, match=r"\.png, \.jpg, \.jpeg, \.webp, \.tif, \.tiff"):
             attempt()
+
+
+@pytest.mark.parametrize(("suffix", "most"), [("webp", 16_383), ("jpg", 65_500)])
+def test_as_long_as_the_format_has_it_and_no_longer(tmp_path, suffix, most):
+    """What is said to be too long is what the library refuses, and what is not is saved."""
+    path = tmp_path / f"x.{suffix}"
+    write(torch.zeros(1, 3, 16, most), path)
+    with Image.open(path) as picture:
+        assert picture.size == (most, 16)
+    for size in ((1, 3, 16, most + 1), (1, 3, most + 1, 16)):
+        with pytest.raises(UsageError, match=rf"at most {most:,} on a side; .* smaller `size`"):
+            write(torch.zeros(size), path)
+    with pytest.raises((OSError, ValueError)):
+        Image.new("RGB", (most + 1, 16)).save(tmp_path / f"y.{suffix}")
+
+
+def test_more_than_four_gigabytes_are_bigtiff(tmp_path, monkeypatch):
+    image = noise(40, 50)
+    write(image, tmp_path / "x.tif", bits=16)
+    assert (tmp_path / "x.tif").read_bytes()[:4] == b"II*\0"
+    monkeypatch.setattr(files, "CLASSIC", 6 * 40 * 50 - 1)
+    write(image, tmp_path / "x.tif", bits=16)
+    assert (tmp_path / "x.tif").read_bytes()[:4] == b"II+\0"
+    torch.testing.assert_close(read(tmp_path / "x.tif"), image, rtol=0, atol=0.51 / 65535)
+
+
+# --- memory --------------------------------------------------------------------------------------------------------
+
+MEASURED = """
+    import resource, sys
+    import numpy as np, torch
+    from impasto.images.files import read, write
+
+    what, bits = sys.argv[1], int(sys.argv[2])
+    torch.set_num_threads(1)
+    for suffix, kind in ((".png", 8), (".tif", 8), (".tif", 16)):  # what is needed once
+        write(torch.rand(1, 3, 64, 64), "small" + suffix, bits=kind)
+        read("small" + suffix, size=32)
+    image = torch.linspace(0, 1, 4000).expand(1, 3, 3000, 4000).contiguous() if what.startswith(".") else None
+    array = np.zeros((3000, 4000, 3), np.uint8) if what == "array" else None
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if image is not None:
+        write(image, "out" + what, bits=bits)
+    else:
+        read(what if array is None else array, size=None if bits == 0 else bits)
+    print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 12e6)
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Twelve megapixels in 8 bits and in 16."""
+    folder = tmp_path_factory.mktemp("large")
+    ramp = np.linspace(0, 65535, 4000).astype(np.uint16)
+    deep = np.ascontiguousarray(np.broadcast_to(ramp[:, None], (3000, 4000, 3)))
+    tifffile.imwrite(folder / "16.tif", deep, photometric="rgb", compression="zlib")
+    tifffile.imwrite(folder / "8.tif", (deep >> 8).astype(np.uint8), photometric="rgb")
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.parametrize(
+    ("what", "number", "most"),
+    [
+        ("8.tif", 0, 3 + 12),
+        ("16.tif", 0, 6 + 12),
+        ("array", 0, 12),
+        ("16.tif", 1000, 10.5),
+        (".png", 8, 4),
+        (".tif", 16, 6),
+    ],
+)
+def test_bytes_for_a_pixel(large, what, number, most):
+    """In reading as large as it is (0) or at a size, and in writing, beyond what was there before; 2 MiB of 12 million
+    pixels' are the interpreter's."""
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(MEASURED), what, str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=large)
+    assert float(done.stdout) < 1.1 * most + 0.7
 
 
 # --- whole or not at all -------------------------------------------------------------------------------------------

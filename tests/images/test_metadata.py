@@ -13,10 +13,10 @@ from PIL.ExifTags import GPS, IFD, Base
 
 import impasto
 from impasto.errors import UsageError
-from impasto.images.colour import srgb_profile
 from impasto.images.decoding import read_origin, read_recipe
 from impasto.images.files import read, write
 from impasto.images.metadata import Origin, chosen, is_sound
+from impasto.images.profiles import srgb_profile
 
 SUFFIXES = [".png", ".jpg", ".webp", ".tif"]
 SMALL = {"size": 48, "steps": 2, "coarse_steps": 1, "scales": 1}

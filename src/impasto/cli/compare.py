@@ -20,12 +20,14 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object on stdout.")] = False,
 ) -> None:
     """Print how far two pictures are from each other, and what differs between their recipes."""
-    from impasto.images.decoding import check_output, decode, read_recipe
+    from impasto.images.decoding import decode, read_recipe
+    from impasto.images.deep import eight_bits
+    from impasto.images.output import check_output
 
     files = {"a": a, "b": b}
     if out is not None:
         check_output(out, files.values())
-    pictures = {name: decode(file) for name, file in files.items()}
+    pictures = {name: eight_bits(decode(file)) for name, file in files.items()}
     recipes = {name: read_recipe(file) for name, file in files.items()}
     sizes = {name: [picture.shape[1], picture.shape[0]] for name, picture in pictures.items()}
     told = {

@@ -325,7 +325,10 @@ Tile = Annotated[
     str | None, option("--tile", panel=RUN, text="The sides of these places in px, auto, or off.", default="auto")
 ]
 MaxPixels = Annotated[
-    int | None, option("--max-pixels", panel=PICTURE, text="Largest input that is read.", default="100000000")
+    int | None,
+    option(
+        "--max-pixels", panel=PICTURE, text="Most that a picture may have, as it is and at --size.", default="100000000"
+    ),
 ]
 SaveEvery = Annotated[
     int,

@@ -41,7 +41,8 @@ def told(value: object) -> str:
 
 def paint_all(content: str, style: str | None, out: Path, size: int, tell: Callable[[object], None]) -> None:
     """The default and every preset, side by side in ``out``."""
-    from impasto.images.decoding import check_output, decode
+    from impasto.images.decoding import decode
+    from impasto.images.output import check_output
     from impasto.settings import PRESETS, Settings
 
     if style is None:

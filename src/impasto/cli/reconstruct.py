@@ -185,7 +185,7 @@ def texture(
         return facade.texture(style, width, height, settings)
 
     name = f"{width}x{height}"
-    run(settings, {"style": painting}, begin, options, name=name)
+    run(settings, {"style": painting}, begin, options, name=name, canvas=(height, width))
 
 
 def sides(text: str) -> tuple[int, int]:

@@ -33,15 +33,17 @@ def run(
     *,
     name: str = "",
     also: Sequence[str] = (),
+    canvas: tuple[int, int] | None = None,
 ) -> None:
     """Paint what ``begin`` starts with these settings and pictures, files by what they are for, as the options say;
-    ``also`` are other files that it reads.
+    ``also`` are other files that it reads. The picture is as large as ``canvas``, height and width, or the first.
 
     Whatever can be refused is refused before torch is imported, which takes seconds. A picture whose file is not named
     is named after ``pictures`` and ``name``.
     """
-    from impasto.images.decoding import check_output, decode
-    from impasto.recipe import files_read
+    from impasto.images.decoding import decode
+    from impasto.images.output import check_output, check_size
+    from impasto.recipe import files_read, reading
 
     tries = options.get("tries", 1)
     names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
@@ -56,8 +58,13 @@ def run(
         for path in (*outs, *on_the_way, *filter(None, [sheet])):
             check_output(path, files, bits=options["bits"])
     sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
-    for file in (*files_read(settings, **sources).values(), *also):
-        decode(file, size=settings.size, max_pixels=settings.max_pixels)
+    read = files_read(settings, **sources).items()
+    shapes = {role: decode(file, **reading(settings, role)).shape for role, file in read}
+    for file in also:
+        decode(file, max_pixels=settings.max_pixels)
+    if out != PIPE:
+        height, width = canvas or shapes[next(iter(pictures))][:2]
+        check_size(outs[0], width, height)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch

@@ -9,8 +9,9 @@ from jaxtyping import Float, UInt
 from PIL import Image
 from torch import Tensor
 
-from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.decoding import MIN_SIDE, fit
+from impasto.errors import UsageError
+from impasto.images.rows import rows_of
+from impasto.images.sizes import admitted
 from impasto.images.transparency import over_white
 
 CHANNELS = (1, 3, 4)
@@ -34,68 +35,87 @@ def channels_of(pixels: np.ndarray | Tensor) -> Float[Tensor, "1 c h w"]:
     UsageError for any other shape, kind or range, saying what was found.
     """
     found = f"{tuple(pixels.shape)} of {str(pixels.dtype).removeprefix('torch.')}"
-    pixels = pixels.detach() if isinstance(pixels, Tensor) else pixels
-    x = torch.as_tensor(scaled_to_one(pixels, found))
-    x = x[0] if x.ndim == 4 and len(x) == 1 else x
+    x: Any = pixels[0] if pixels.ndim == 4 and len(pixels) == 1 else pixels
     if x.ndim == 2:
         x = x[None]
-    elif x.ndim == 3 and isinstance(pixels, np.ndarray) and x.shape[2] in CHANNELS:
-        x = x.permute(2, 0, 1)
+    elif x.ndim == 3 and isinstance(x, np.ndarray) and x.shape[2] in CHANNELS:
+        x = x.transpose(2, 0, 1)
     if x.ndim != 3 or len(x) not in CHANNELS:
         raise UsageError(f"an image is (1, 3, H, W), (3, H, W) or, as an array, (H, W, 3), not {found}")
-    return x[None]
+    return scaled_to_one(x, found)[None]
 
 
-def scaled_to_one(pixels: Any, found: str) -> Any:
-    """``pixels`` as float32 from 0 to 1. Raises UsageError where they are not known to be that."""
+def scaled_to_one(pixels: np.ndarray | Tensor, found: str) -> Float[Tensor, "c h w"]:
+    """``pixels`` as float32 from 0 to 1, a tensor of its own. Raises UsageError where they are not known to be that."""
     kind = str(pixels.dtype).removeprefix("torch.")
     white = {"uint8": 255, "uint16": 65535}.get(kind)
     if white is None and "float" not in kind:
         raise UsageError(f"pixels are uint8, uint16, or floats from 0 to 1, not {found}")
-    values = pixels.astype(np.float32) if isinstance(pixels, np.ndarray) else pixels.float()
+    if isinstance(pixels, Tensor):
+        values = pixels.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    else:
+        values = torch.from_numpy(np.array(pixels, np.float32, order="C"))
     if white is not None:
-        return values / white
-    low, high = (float(values.min()), float(values.max())) if 0 not in values.shape else (0.0, 0.0)
+        return values.div_(white)
+    low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 0.0)
     if not -ROUNDING <= low <= high <= 1 + ROUNDING:  # also true of NaN
         told = "values that are not numbers" if isnan(low) else f"values from {low:.4g} to {high:.4g}"
         raise UsageError(f"floats are from 0 (black) to 1 (white), and these are {found} with {told}")
-    return values.clip(0, 1)
+    return values.clamp_(0, 1)
 
 
-def levels(image: Float[Tensor, "1 c h w"], bits: int = 8) -> UInt[np.ndarray, "h w c"]:
-    """``image`` as an array ``(H, W, C)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded."""
-    pixels = (
-        image.detach()[0].clamp(0, 1).mul(2**bits - 1).round().to("cpu", torch.uint16 if bits == 16 else torch.uint8)
-    )
-    return pixels.permute(1, 2, 0).contiguous().numpy()
+def levels(image: Float[Tensor, "1 c h w"], bits: int = 8, *, opaque: bool = False) -> UInt[np.ndarray, "h w c2"]:
+    """``image`` as an array ``(H, W, C)`` from 0 to 255, or 65535 with 16 ``bits``, clamped and rounded; ``opaque``,
+    laid over white."""
+    _, channels, height, width = image.shape
+    kind = torch.uint16 if bits == 16 else torch.uint8
+    pixels = np.empty((height, width, 3 if opaque else channels), np.uint16 if bits == 16 else np.uint8)
+    for rows in rows_of(height):
+        part = image.detach()[:, :, rows]
+        part = over_white(part) if opaque else part
+        pixels[rows] = part[0].clamp(0, 1).mul(2**bits - 1).round().permute(1, 2, 0).to("cpu", kind).numpy()
+    return pixels
+
+
+def pil_of(image: Float[Tensor, "1 c h w"], *, opaque: bool = False) -> Image.Image:
+    """``image`` as one of Pillow's, mode "RGB" or "RGBA"; ``opaque``, laid over white."""
+    height, width = image.shape[2:]
+    picture = Image.new("RGB" if opaque or image.shape[1] == 3 else "RGBA", (width, height))
+    for rows in rows_of(height):
+        picture.paste(Image.fromarray(levels(image[:, :, rows], opaque=opaque)), (0, rows.start))
+    return picture
 
 
 def fitted(
-    image: Float[Tensor, "1 c h w"], size: int | None, *, enlarge: bool, max_pixels: int
+    image: Float[Tensor, "1 c h w"], size: int | None, *, enlarge: bool, max_pixels: int, short_side: int = 0
 ) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` with a long side of ``size`` px, as ``decode`` brings files to their size: by the same resampler.
-    Raises InputError for one with a side below 16 px, LimitError for more than ``max_pixels``."""
+    Raises what ``decode`` raises of sizes."""
     own = image.shape[3], image.shape[2]
-    width, height = fit(own, size, enlarge)
-    for w, h in (own, (width, height)):
-        if h * w > max_pixels:
-            raise LimitError(
-                f"an image is too large at {w} x {h} px: more than {max_pixels:,} pixels; "
-                "shrink it, or raise `max_pixels`"
-            )
-        if min(h, w) < MIN_SIDE:
-            raise InputError(f"an image is too narrow at {w} x {h} px: {MIN_SIDE} px is the least for a side")
+    width, height = admitted(own, "an image", size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
     return image if own == (width, height) else resampled(image, height, width)
 
 
 def resampled(image: Float[Tensor, "1 c h w"], height: int, width: int) -> Float[Tensor, "1 c h2 w2"]:
-    """``image`` at another size, by Pillow's Lanczos filter: in 8 bits, as files are, where it has no more."""
-    planes = 255 * image[0].cpu().numpy()
-    rounded = planes.round()
-    if np.abs(planes - rounded).max() < ROUNDING:
-        planes = rounded.astype(np.uint8)
-    new = [
-        Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0) for plane in planes
-    ]
-    values = np.stack([np.asarray(plane, np.float32) for plane in new]) / 255
-    return torch.from_numpy(values).clamp(0, 1)[None].to(image.device)
+    """``image`` at another size, by Pillow's Lanczos filter: in 8 bits, as files are, where it has no more, and else in
+    16."""
+    new = np.empty((image.shape[1], height, width), np.float32)
+    for plane, to in zip(image[0].cpu().numpy(), new, strict=True):
+        pixels = rounded(plane)
+        gap = 3.0 if pixels.dtype == np.uint8 else None  # which Pillow has for 8 bits
+        small = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=gap)
+        np.divide(np.asarray(small), 65535 if gap is None else 255, out=to, dtype=np.float32)
+    return torch.from_numpy(new)[None].to(image.device)
+
+
+def rounded(plane: Float[np.ndarray, "h w"]) -> UInt[np.ndarray, "h w"]:
+    """Values from 0 to 1 in 8 bits, where they have no more, or in 16."""
+
+    def is_whole(values: np.ndarray) -> bool:
+        return bool(np.abs(values - values.round()).max() < ROUNDING)
+
+    eight = all(is_whole(255 * plane[rows]) for rows in rows_of(len(plane)))
+    pixels = np.empty(plane.shape, np.uint8 if eight else np.uint16)
+    for rows in rows_of(len(plane)):
+        pixels[rows] = np.rint((255 if eight else 65535) * plane[rows])
+    return pixels

@@ -1,4 +1,4 @@
-"""Pictures to 8-bit sRGB arrays, in whatever file, and what else can be asked of a file. Needs no torch."""
+"""Pictures to sRGB arrays, in whatever file, and what else can be asked of a file. Needs no torch."""
 
 import hashlib
 import io
@@ -7,19 +7,23 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
+from impasto.images.deep import Deep, deep_of, resized
+from impasto.images.deep import to_srgb as deep_to_srgb
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
+from impasto.images.sizes import MAX_PIXELS, admit, admitted
+from impasto.images.tiff import deep_tiff, pillow_misreads
 
 
 @runtime_checkable
@@ -52,36 +56,20 @@ File = str | os.PathLike[str] | bytes | Readable
 
 Opened = io.BufferedReader | io.BytesIO
 
-MAX_PIXELS = 100_000_000
-"""What a picture's header may announce, in pixels, unless the caller allows more."""
-
-MIN_SIDE = 16
-"""px. The network's four poolings halve a picture four times; below this nothing would be left of it."""
-
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 """What is read: pictures that a library decodes. Nothing that runs a program (EPS) or that has no signature (TGA)."""
 
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 """Brands of files that only ``impasto[heic]`` reads."""
 
-WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": "4:4:4"}),
-    ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {"compression": "zlib", "predictor": True}),
-    ".tiff": ("TIFF", {"compression": "zlib", "predictor": True}),
-}
-"""What is written: the format for each suffix, and options of what writes it: tifffile for TIFF, Pillow otherwise."""
-
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: pixels[::-1].transpose(1, 0, 2),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: pixels[:, ::-1].transpose(1, 0, 2),
 }
 """What undoes each EXIF orientation."""
 
@@ -98,52 +86,37 @@ def decode(
     *,
     size: int | None = None,
     enlarge: bool = True,
+    short_side: int = 0,
     max_pixels: int = MAX_PIXELS,
     with_alpha: bool = False,
-) -> UInt8[np.ndarray, "h w c"]:
-    """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255.
+) -> UInt[np.ndarray, "h w c"]:
+    """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255, or to 65535 where it
+    has more than 8 bits (see ``deep``).
 
     ``size`` is the long side of the result in px, the aspect kept; without it the picture keeps its own, and without
-    ``enlarge`` also where it is smaller. Of an animation this is the first frame; transparency is laid over white.
-    ``with_alpha``, a transparent picture is ``(H, W, 4)`` and as large as it is.
+    ``enlarge`` also where it is smaller. It is larger where the ``short_side`` would have fewer px than that. Of an
+    animation this is the first frame; transparency is laid over white. ``with_alpha``, a transparent picture is
+    ``(H, W, 4)`` and as large as it is.
 
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
     """
+
+    def target(own: tuple[int, int]) -> tuple[int, int]:
+        return admitted(own, f"'{name}'", size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
+
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "")) or "<image>"
         with _decoding(name, max_pixels):
-            _admit(source.size, name, max_pixels)
-            return np.asarray(_upright(source, name, size, enlarge, max_pixels, with_alpha=with_alpha))
+            return _upright(source, None, None, target, with_alpha=with_alpha)
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        picture = _identify(file, name, max_pixels)
-        return np.asarray(_upright(picture, name, size, enlarge, max_pixels, draft=True, with_alpha=with_alpha))
-
-
-def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = (), *, bits: int = 8) -> None:
-    """Find out before a long run whether ``write`` can save to ``path`` without touching any of ``inputs``.
-
-    Raises UsageError for a suffix that is not written, or not with so many ``bits``, a folder, or one of the inputs
-    (under any name: links count); InputError for a folder that does not exist or may not be written to.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise UsageError(f"'{path}' is a folder: name a file in it")
-    writer_of(path, bits=bits)
-    for source in map(locate, inputs):
-        if path.exists() and source.exists() and path.samefile(source):
-            raise UsageError(f"'{path}' is the same file as the input '{source}': name another, inputs stay unchanged")
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
-        raise InputError(f"the folder of '{path}' does not exist: create it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"the folder of '{path}' may not be written to: save elsewhere")
+        return _upright(*_identify(file, name, max_pixels), file, target, with_alpha=with_alpha)
 
 
 def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return recipe_in(_identify(file, name, max_pixels))
+        return recipe_in(_identify(file, name, max_pixels)[0])
 
 
 def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Origin:
@@ -151,7 +124,7 @@ def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> 
     if isinstance(source, Image.Image):
         return origin_of(source)
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return origin_of(_identify(file, name, max_pixels))
+        return origin_of(_identify(file, name, max_pixels)[0])
 
 
 def digest(source: File) -> str:
@@ -222,7 +195,9 @@ def _decoding(path: str, max_pixels: int) -> Iterator[None]:
     except ImpastoError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large(path, max_pixels) from error
+        raise LimitError(
+            f"'{path}' is too large: more than {max_pixels:,} pixels; shrink it, or raise `max_pixels`"
+        ) from error
     except MemoryError as error:
         raise LimitError(f"not enough memory to decode '{path}': shrink it first") from error
     except UnidentifiedImageError as error:
@@ -254,32 +229,45 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
 
 def _upright(
     picture: Image.Image,
-    path: str,
-    size: int | None,
-    enlarge: bool,
-    max_pixels: int,
+    deep: Deep | None,
+    file: Opened | None,
+    target_of: Callable[[tuple[int, int]], tuple[int, int]],
     *,
-    draft: bool = False,
     with_alpha: bool,
-) -> Image.Image:
-    """The picture in mode "RGB", upright, its long side ``size`` px; ``with_alpha`` a transparent one in "RGBA",
-    as large as it is. As a ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
-    target = fit(picture.size, size, enlarge)
-    _admit(target, path, max_pixels)
+) -> UInt[np.ndarray, "h w c"]:
+    """The pixels of a picture, or of its ``deep`` ones, as ``decode`` gives them, brought to the width and height that
+    ``target_of`` finds for its own. From a ``file``, which it may be read from otherwise than Pillow would."""
+    target = target_of(picture.size if deep is None else deep.size)
+    deep = deep or deep_of(picture, file)
+    if deep is None:
+        pixels = _pixels(picture, target, draft=file is not None, with_alpha=with_alpha)
+    else:
+        planes = deep_to_srgb(deep, with_alpha=with_alpha)
+        planes = planes if deep.size == target or len(planes) > 3 else resized(planes, target)
+        pixels = np.broadcast_to(planes, (max(3, len(planes)), *planes.shape[1:])).transpose(1, 2, 0)
+    # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
+    turn = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))
+    return pixels if turn is None else turn(pixels)
+
+
+def _pixels(
+    picture: Image.Image, target: tuple[int, int], *, draft: bool, with_alpha: bool
+) -> UInt[np.ndarray, "h w c"]:
+    """Those of 8 bits; as a ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
     drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
     box = drafted[1] if drafted else None
     picture.load()
     srgb = colour.to_srgb(picture, with_alpha=with_alpha)
     if srgb.size != target and srgb.mode == "RGB":
         srgb = srgb.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
-    # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
-    transpose = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))
-    return srgb if transpose is None else srgb.transpose(transpose)
+    return np.asarray(srgb)
 
 
-def _identify(file: Opened, path: str, max_pixels: int) -> Image.Image:
-    def admit(size: tuple[int, int]) -> None:
-        _admit(size, path, max_pixels)
+def _identify(file: Opened, path: str, max_pixels: int) -> tuple[Image.Image, Deep | None]:
+    """The picture in a file, as Pillow has it; and its pixels where Pillow has others, or none."""
+
+    def admits(size: tuple[int, int]) -> None:
+        admit(size, f"'{path}'", max_pixels)
 
     try:
         picture: Image.Image = Image.open(file, formats=FORMATS)
@@ -288,13 +276,13 @@ def _identify(file: Opened, path: str, max_pixels: int) -> Image.Image:
         head = file.read(12)
         if head[4:8] == b"ftyp" and head[8:12] in HEIC:
             picture = _heic(file, path)
-            admit(picture.size)
-            return picture
+            admits(picture.size)
+            return picture, None
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        return colour.deep_tiff(file, admit)
-    admit(picture.size)
-    return colour.deep_tiff(file, admit) if colour.pillow_misreads(picture) else picture
+        return deep_tiff(file, admits)
+    admits(picture.size)
+    return deep_tiff(file, admits) if pillow_misreads(picture) else (picture, None)
 
 
 def _heic(file: Opened, path: str) -> Image.Image:
@@ -307,39 +295,3 @@ def _heic(file: Opened, path: str) -> Image.Image:
         ) from error
     pillow_heif.register_heif_opener()
     return Image.open(file, formats=("HEIF",))
-
-
-def _admit(size: tuple[int, int], path: str, max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise _too_large(path, max_pixels, f" at {width} x {height} px")
-    if min(size) < MIN_SIDE:
-        raise InputError(
-            f"'{path}' is too small at {width} x {height} px: the network's four poolings need at least {MIN_SIDE} px "
-            "on each side"
-        )
-
-
-def _too_large(path: str, max_pixels: int, at: str = "") -> LimitError:
-    return LimitError(f"'{path}' is too large{at}: more than {max_pixels:,} pixels; shrink it, or raise `max_pixels`")
-
-
-def fit(size: tuple[int, int], long_side: int | None, enlarge: bool) -> tuple[int, int]:
-    """Width and height with this long side, or as they are where it would only enlarge and is not to."""
-    if long_side is None or (max(size) <= long_side and not enlarge):
-        return size
-    scale = long_side / max(size)
-    return round(size[0] * scale), round(size[1] * scale)
-
-
-def writer_of(path: Path, format: str | None = None, bits: int = 8) -> tuple[str, dict[str, Any]]:
-    """Format and options, an entry of ``WRITERS``, for a path, or for a ``format`` by its name. Raises UsageError for
-    what is not written, or not with so many ``bits``."""
-    writer = WRITERS.get(path.suffix.lower() if format is None else f".{format.lower()}")
-    if writer is None and format is not None:
-        raise UsageError(f"`format`: one of {', '.join(suffix[1:] for suffix in WRITERS)} is expected, not '{format}'")
-    if writer is None:
-        raise UsageError(f"'{path}' does not say what kind of picture to save: end it with {', '.join(WRITERS)}")
-    if bits not in (8, 16) or (bits == 16 and writer[0] != "TIFF"):
-        raise UsageError(f"`bits`: a picture has 8 for each colour, or 16 as TIFF, not {bits} in '{path}'")
-    return writer

@@ -4,7 +4,9 @@ import errno
 import io
 import os
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,20 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels
-from impasto.images.colour import srgb_profile
-from impasto.images.decoding import MAX_PIXELS, File, Readable, decode, writer_of
+from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels, pil_of
+from impasto.images.decoding import File, Readable, decode
 from impasto.images.metadata import INCHES, SOFTWARE, Origin, exif_of, tiff_tags
+from impasto.images.output import writer_of
 from impasto.images.picture import Picture, Writable
-from impasto.images.transparency import filled, over_white, there
+from impasto.images.profiles import srgb_profile
+from impasto.images.sizes import MAX_PIXELS
+from impasto.images.transparency import filled, there
 
 RESOLUTION = int(Base.XResolution), int(Base.YResolution)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+CLASSIC = 2**32 - 2**25
+"""Bytes of pixels that an ordinary TIFF has room for, should they not compress; larger ones are BigTIFF."""
 
 Source = File | Image.Image | np.ndarray | Tensor | Picture
 """Where a picture comes from: a file (its path, ``sample:NAME``, its bytes, or open for reading bytes), one of Pillow's
@@ -32,26 +39,38 @@ images, an array or a tensor (see ``arrays.image_of``), or a picture that was pa
 
 
 def read(
-    source: Source, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
+    source: Source,
+    *,
+    size: int | None = None,
+    enlarge: bool = True,
+    short_side: int = 0,
+    max_pixels: int = MAX_PIXELS,
 ) -> Float[Tensor, "1 3 h w"]:
     """The picture in a file, or one that is in memory, as an image in [0, 1], sRGB, upright; over white, where it is
     transparent.
 
     ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is, and without
-    ``enlarge`` where it is smaller. Raises UsageError for what is no source of pictures, InputError
-    for what is no readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
+    ``enlarge`` where it is smaller. It is larger where its ``short_side`` would have fewer px than that. What has more
+    than 8 bits keeps 16 (see ``deep``). Raises UsageError for what is no source of pictures, InputError for what is no
+    readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
     """
+    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "max_pixels": max_pixels}
     if isinstance(source, np.ndarray | Tensor | Picture):
-        return fitted(image_of(in_memory(source)), size, enlarge=enlarge, max_pixels=max_pixels)
-    return as_image(decode(known(source), size=size, enlarge=enlarge, max_pixels=max_pixels))
+        return fitted(image_of(in_memory(source)), **options)
+    return as_image(decode(known(source), **options))
 
 
 def read_with_alpha(
-    source: Source, *, size: int | None = None, enlarge: bool = True, max_pixels: int = MAX_PIXELS
+    source: Source,
+    *,
+    size: int | None = None,
+    enlarge: bool = True,
+    short_side: int = 0,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"] | None]:
     """The picture as ``read`` gives it, and None; of a transparent one the colours, which go on from its edges into
     what is not there, and its alpha. Raises what ``read`` raises, and InputError where nothing is there."""
-    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "max_pixels": max_pixels}
+    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "max_pixels": max_pixels}
     if isinstance(source, np.ndarray | Tensor | Picture):
         pixels = channels_of(in_memory(source))
         if pixels.shape[1] < 4 or not pixels.numel() or float(pixels[:, 3].min()) > 1 - ROUNDING:
@@ -83,7 +102,7 @@ def known(source: Any) -> File | Image.Image:
 def as_image(levels: UInt[np.ndarray, "h w c"]) -> Float[Tensor, "1 c h w"]:
     """What was decoded, from 0 to 1."""
     planes = levels.transpose(2, 0, 1)
-    return torch.from_numpy(np.divide(planes, 255, dtype=np.float32, order="C"))[None]
+    return torch.from_numpy(np.divide(planes, np.iinfo(levels.dtype).max, dtype=np.float32, order="C"))[None]
 
 
 def write(
@@ -106,50 +125,58 @@ def write(
     default the photograph's, as its resolution. Without them it says nothing else. An ``impasto.Picture`` is taken for
     its tensor, and has its alpha.
 
-    Raises UsageError for another suffix, format, shape or number of bits, InputError for values that are not numbers
-    and for places that cannot be written to, LimitError when there is no room.
+    Raises UsageError for another suffix, format, shape or number of bits, and for more px on a side than the format
+    has; InputError for values that are not numbers and for places that cannot be written to, LimitError when there is
+    no room.
     """
     name = os.fspath(to) if isinstance(to, str | os.PathLike) else str(getattr(to, "name", "<file>"))
-    kind, options = writer_of(Path(name), format, bits)
-    channels = image.channels if isinstance(image, Picture) else image
-    pixels, origin = _pixels(channels, name, bits, opaque=kind == "JPEG"), origin or Origin()
+    channels, origin = image.channels if isinstance(image, Picture) else image, origin or Origin()
+    _check(channels, name)
+    kind, options = writer_of(Path(name), format, bits, (channels.shape[3], channels.shape[2]))
     resolution = (float(dpi), float(dpi)) if dpi is not None else origin.dpi
-    data = io.BytesIO()
-    try:
+
+    def encode(file: Any) -> None:
         if kind == "TIFF":
-            _write_tiff(data, pixels, recipe, origin, resolution, options)
-        else:
-            exif = exif_of(recipe, origin, location)
-            if resolution is not None and kind == "WEBP":  # has no other place for it
-                exif.update({**dict(zip(RESOLUTION, resolution, strict=True)), Base.ResolutionUnit: INCHES})
-            told = {name: value for name, value in (("exif", exif), ("dpi", resolution)) if value}
-            Image.fromarray(pixels).save(data, kind, icc_profile=srgb_profile(), **told, **options)
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{name}' cannot be saved as {kind} ({error}): choose another suffix") from error
-    if isinstance(to, Writable):
-        to.write(data.getvalue())
-        return
-    path = Path(to)
+            _write_tiff(file, levels(channels, bits), recipe, origin, resolution, options)
+            return
+        exif = exif_of(recipe, origin, location)
+        if resolution is not None and kind == "WEBP":  # has no other place for it
+            exif.update({**dict(zip(RESOLUTION, resolution, strict=True)), Base.ResolutionUnit: INCHES})
+        told = {name: value for name, value in (("exif", exif), ("dpi", resolution)) if value}
+        # Without its descriptor: by that Pillow's encoders write past Python, and miss what a full disk leaves out.
+        plain: Any = SimpleNamespace(write=file.write)
+        pil_of(channels, opaque=kind == "JPEG").save(plain, kind, icc_profile=srgb_profile(), **told, **options)
+
     try:
-        with atomic(path) as file:
-            file.write(data.getvalue())
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise LimitError(f"no room for '{path}' ({error.strerror}): free some space or save elsewhere") from error
-        raise InputError(f"'{path}' cannot be written ({error.strerror}): save elsewhere") from error
+        if isinstance(to, Writable):
+            encode(data := io.BytesIO())
+            to.write(data.getvalue())
+        else:
+            with atomic(Path(to)) as file:
+                encode(file)
+    except (OSError, ValueError) as error:
+        raise _unwritten(error, name, kind) from error
 
 
-def _pixels(image: Tensor, name: str, bits: int, *, opaque: bool) -> UInt[np.ndarray, "h w c"]:
-    """What is saved of ``image``."""
-    if not (image.is_floating_point() and image.ndim == 4 and image.shape[:2] in ((1, 3), (1, 4))):
+def _unwritten(error: OSError | ValueError, name: str, kind: str) -> InputError | LimitError:
+    """What to say where a file was not written: a system's errors have a number, those of encoders none."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return InputError(f"'{name}' cannot be saved as {kind} ({error}): choose another suffix")
+    if error.errno in NO_ROOM:
+        return LimitError(f"no room for '{name}' ({error.strerror}): free some space or save elsewhere")
+    return InputError(f"'{name}' cannot be written ({error.strerror}): save elsewhere")
+
+
+def _check(image: Tensor, name: str) -> None:
+    """Raise UsageError for what is no image, InputError for one with values that are not numbers."""
+    if not (image.is_floating_point() and image.ndim == 4 and image.shape[:2] in ((1, 3), (1, 4)) and image.numel()):
         raise UsageError(f"an image is (1, 3, H, W) of floats, not {tuple(image.shape)} of {image.dtype}")
-    if not torch.isfinite(image).all():
+    if not all(isfinite(extreme) for extreme in image.detach().aminmax()):
         raise InputError(f"'{name}' is not written: the image holds values that are not finite numbers")
-    return levels(over_white(image) if opaque else image, bits)
 
 
 def _write_tiff(
-    data: io.BytesIO,
+    file: Any,
     pixels: np.ndarray,
     recipe: Mapping[str, object] | None,
     origin: Origin,
@@ -160,8 +187,9 @@ def _write_tiff(
     import tifffile
 
     tifffile.imwrite(
-        data,
+        file,
         pixels,
+        bigtiff=pixels.nbytes > CLASSIC,
         photometric="rgb",
         extrasamples=["unassalpha"] * (pixels.shape[2] == 4),
         iccprofile=srgb_profile(),

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor, cat
 
-from impasto.images.arrays import levels
+from impasto.images.arrays import levels, pil_of
 from impasto.images.metadata import Origin
 
 
@@ -46,7 +46,7 @@ class Picture:
 
     def pil(self) -> Image.Image:
         """An image of Pillow's, mode "RGB", or "RGBA" of a transparent photograph."""
-        return Image.fromarray(self.numpy())
+        return pil_of(self.channels)
 
     def numpy(self) -> UInt8[np.ndarray, "h w c"]:
         """``(H, W, 3)``, or ``(H, W, 4)`` of a transparent photograph, sRGB from 0 to 255."""

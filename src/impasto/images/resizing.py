@@ -2,7 +2,7 @@
 
 from jaxtyping import Float
 
-from impasto.images.decoding import MIN_SIDE
+from impasto.images.sizes import MIN_SIDE
 from impasto.tensors import Tensor
 
 
@@ -23,6 +23,8 @@ def scaled(image: Float[Tensor, "1 c h w"], factor: float) -> Float[Tensor, "1 c
 
 
 def scaled_size(image: Float[Tensor, "1 c h w"], factor: float) -> tuple[int, int]:
-    """Height and width of that; no side gets so short that the deepest layer would see nothing."""
-    height, width = (max(round(side * factor), min(side, MIN_SIDE)) for side in image.shape[2:])
+    """Height and width of that; or, where a side would get so short that the deepest layer sees nothing, of the least
+    picture with these proportions."""
+    factor = max(factor, min(1.0, MIN_SIDE / min(image.shape[2:])))
+    height, width = (round(side * factor) for side in image.shape[2:])
     return height, width
