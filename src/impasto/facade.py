@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Unpack
 
@@ -22,11 +22,13 @@ from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import MIN_SIDE, NamedBytes, Readable, read_origin
 from impasto.images.files import Source, read, read_with_alpha
+from impasto.images.joining import joined
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled, scaled_size
 from impasto.images.transparency import there
 from impasto.losses import laplacian, luminance, spectrum
+from impasto.network.endless import Endless
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
@@ -348,6 +350,8 @@ def _prepared(
     settings = with_names_of(network_in(precisions[0]), settings)
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
     shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
+    if settings.tileable and "content" in pictures:
+        pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
     whole = masks_at(height, width, regions, masks)
@@ -409,6 +413,12 @@ def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: 
         for name in names:
             if not given and getattr(settings, name) != getattr(usual, name):
                 raise UsageError(f"`{name}` needs a {what}, and there is none")
+    if settings.tileable and not isinstance(settings.network, str | VGG):
+        raise UsageError(
+            "`tileable` has to know how far a network sees: it goes with VGG and `lite`, not with your own"
+        )
+    if settings.tileable and settings.photoreal:
+        raise UsageError("`photoreal` looks at the picture in windows that end at its edges: `tileable` does without")
     if regions and settings.spectrum_weight:
         raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
     if settings.carried != usual.carried and not regions:
@@ -465,7 +475,8 @@ def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | No
 
 def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     """What is scored and saved of the image that the solver moves."""
-    view: View = smooth_chroma if settings.smooth_chroma else as_it_is
+    smooth = partial(smooth_chroma, edges="circular") if settings.tileable else smooth_chroma
+    view: View = smooth if settings.smooth_chroma else as_it_is
     kept = COLOURS[settings.colour].kept
     if kept in ("chroma", "lab") and "content" in pictures:
         view = WithLabOf(pictures["content"]) if kept == "lab" else WithColoursOf(pictures["content"])
@@ -522,12 +533,16 @@ def objective_of(
     finds them. ``regions`` have paintings of their own, or are left as they are; ``painting`` is that of the rest.
     ``counts`` is what is there of transparent pictures, by what they are for."""
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
+    edges, of_picture = "replicate", network
+    if settings.tileable:
+        assert isinstance(network, VGG)
+        edges, of_picture = "circular", Endless(network)
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
-        terms.append(content_term(settings, network, photograph, counts.get("content")))
+        terms.append(content_term(settings, of_picture, photograph, counts.get("content")))
     if paintings and settings.style_weight:
         rest = (
-            guides(network, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
+            guides(of_picture, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
             if regions
             else None
         )
@@ -538,13 +553,14 @@ def objective_of(
             term
             for region in regions
             if region.painting is not None
-            for term in style_terms_of_region(settings, network, region, multiple)
+            for term in style_terms_of_region(settings, network, of_picture, region, multiple)
         ]
     if photograph is not None and settings.keep_lines:
-        terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
+        target = laplacian(photograph, CELL, edges)
+        terms.append(Lines(target, LINES_WEIGHT * settings.keep_lines, edges=edges))
     if settings.tv_weight:
-        terms.append(Variation(settings.tv_weight))
-    return TotalLoss(network, terms, places_within(network, photograph))
+        terms.append(Variation(settings.tv_weight, edges=edges))
+    return TotalLoss(of_picture, terms, places_within(of_picture, photograph))
 
 
 def spectrum_term(settings: Settings, paintings: Sequence[Tensor], height: int, width: int) -> Spectrum:
@@ -594,11 +610,11 @@ def style_terms(
 
 
 def style_terms_of_region(
-    settings: Settings, network: Network, region: Painted, multiple: float | Tensor = 1.0
+    settings: Settings, network: Network, of_picture: Network, region: Painted, multiple: float | Tensor = 1.0
 ) -> list[Style]:
-    """Those of a region's own painting."""
+    """Those of a region's own painting, which ``network`` sees; ``of_picture`` is the one that sees the picture."""
     assert region.painting is not None
-    where = guides(network, region.mask, settings.style_layers, settings.carried)
+    where = guides(of_picture, region.mask, settings.style_layers, settings.carried)
     alone = settings.model_copy(update={"blend": None})
     return style_terms(alone, network, [region.painting], multiple, where=where, of_paintings=[region.of_painting])
 
