@@ -23,12 +23,14 @@ from impasto.errors import LimitError, UsageError
 from impasto.features import Place
 from impasto.images.decoding import NamedBytes, Readable, read_origin
 from impasto.images.files import Source, read, read_with_alpha
+from impasto.images.joining import joined
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.resizing import resized, scaled, scaled_size
 from impasto.images.sizes import MIN_SIDE
 from impasto.images.transparency import there
 from impasto.losses import laplacian, luminance, spectrum
+from impasto.network.endless import Endless
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.registry import cache as cache_of_networks
 from impasto.network.registry import load_network
@@ -348,6 +350,8 @@ def _prepared(
     settings = with_names_of(network_in(precisions[0]), settings)
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
     shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
+    if settings.tileable and "content" in pictures:
+        pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
     plan = plan_of(settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks))
     cut, disk = Cut(plan.side), Disk(cache_of_networks()) if plan.on_disk else None
@@ -429,6 +433,12 @@ def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: 
         for name in names:
             if not given and getattr(settings, name) != getattr(usual, name):
                 raise UsageError(f"`{name}` needs a {what}, and there is none")
+    if settings.tileable and not isinstance(settings.network, str | VGG):
+        raise UsageError(
+            "`tileable` has to know how far a network sees: it goes with VGG and `lite`, not with your own"
+        )
+    if settings.tileable and settings.photoreal:
+        raise UsageError("`photoreal` looks at the picture in windows that end at its edges: `tileable` does without")
     if regions and settings.spectrum_weight:
         raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
     if settings.carried != usual.carried and not regions:
@@ -485,7 +495,8 @@ def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | No
 
 def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
     """What is scored and saved of the image that the solver moves."""
-    view: View = smooth_chroma if settings.smooth_chroma else as_it_is
+    smooth = partial(smooth_chroma, edges="circular") if settings.tileable else smooth_chroma
+    view: View = smooth if settings.smooth_chroma else as_it_is
     kept = COLOURS[settings.colour].kept
     if kept in ("chroma", "lab") and "content" in pictures:
         view = WithLabOf(pictures["content"]) if kept == "lab" else WithColoursOf(pictures["content"])
@@ -547,12 +558,16 @@ def objective_of(
     ``cut``, and maps of features may lie on a ``disk``."""
     targets = partial(in_places, targets, cut)
     paintings = [painting] if isinstance(painting, Tensor) else painting or []
+    edges, of_picture = "replicate", network
+    if settings.tileable:
+        assert isinstance(network, VGG)
+        edges, of_picture = "circular", Endless(network)
     terms: list[Term] = []
     if photograph is not None and settings.content_weight:
-        terms.append(content_term(settings, network, photograph, counts.get("content"), cut, disk))
+        terms.append(content_term(settings, of_picture, photograph, counts.get("content"), cut, disk))
     if paintings and settings.style_weight:
         rest = (
-            guides(network, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
+            guides(of_picture, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
             if regions
             else None
         )
@@ -563,13 +578,14 @@ def objective_of(
             term
             for region in regions
             if region.painting is not None
-            for term in style_terms_of_region(settings, network, region, multiple, cut)
+            for term in style_terms_of_region(settings, network, of_picture, region, multiple, cut)
         ]
     if photograph is not None and settings.keep_lines:
-        terms.append(Lines(laplacian(photograph, CELL), LINES_WEIGHT * settings.keep_lines))
+        target = laplacian(photograph, CELL, edges)
+        terms.append(Lines(target, LINES_WEIGHT * settings.keep_lines, edges=edges))
     if settings.tv_weight:
-        terms.append(Variation(settings.tv_weight))
-    return TotalLoss(network, terms)
+        terms.append(Variation(settings.tv_weight, edges=edges))
+    return TotalLoss(of_picture, terms)
 
 
 def in_places(
@@ -631,11 +647,16 @@ def style_terms(
 
 
 def style_terms_of_region(
-    settings: Settings, network: Network, region: Painted, multiple: float | Tensor = 1.0, cut: Cut = WHOLE
+    settings: Settings,
+    network: Network,
+    of_picture: Network,
+    region: Painted,
+    multiple: float | Tensor = 1.0,
+    cut: Cut = WHOLE,
 ) -> list[Style]:
-    """Those of a region's own painting."""
+    """Those of a region's own painting, which ``network`` sees; ``of_picture`` is the one that sees the picture."""
     assert region.painting is not None
-    where = guides(network, region.mask, settings.style_layers, settings.carried)
+    where = guides(of_picture, region.mask, settings.style_layers, settings.carried)
     alone = settings.model_copy(update={"blend": None})
     targets = partial(in_places, style_targets, cut)
     return style_terms(alone, network, [region.painting], multiple, targets, where, [region.of_painting])

@@ -54,29 +54,35 @@ def luminance(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
     return red + green + blue
 
 
-def laplacian(x: Float[Tensor, "1 3 h w"], cell: int = 4) -> Float[Tensor, "1 1 h_c w_c"]:
+def laplacian(x: Float[Tensor, "1 3 h w"], cell: int = 4, edges: str = "replicate") -> Float[Tensor, "1 1 h_c w_c"]:
     """Σ of the four neighbours − 4 × itself, of the luminance in cells ``cell`` px apart: where lines are.
 
     Li et al., *Laplacian-Steered Neural Style Transfer* (arXiv 1707.01253), section 3, there of each colour and in
     cells side by side. Here each is twice as wide, since the seams of cells that do not overlap show as grain. Beyond
-    its edges the picture is what it is there.
+    its edges the picture is what it is there, or, "circular", at the opposite ones.
     """
     from torch.nn.functional import avg_pool2d, pad
 
-    around = pad(luminance(x), (cell // 2,) * 4, mode="replicate")
+    around = pad(luminance(x), (cell // 2,) * 4, mode=edges)
     y = avg_pool2d(around, 2 * cell, cell, ceil_mode=True)
-    wide = pad(y, (1, 1, 1, 1), mode="replicate")
+    wide = pad(y, (1, 1, 1, 1), mode=edges)
     neighbours = wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]
     return neighbours - 4 * y
 
 
-def total_variation(x: Float[Tensor, "1 3 h w"], counted: tuple[slice, slice] = EVERYWHERE) -> Float[Tensor, ""]:
+def total_variation(
+    x: Float[Tensor, "1 3 h w"], counted: tuple[slice, slice] = EVERYWHERE, edges: str = "replicate"
+) -> Float[Tensor, ""]:
     """Σ ((x_{i,j+1} − x_ij)² + (x_{i+1,j} − x_ij)²) over the sRGB image in [0, 1], not in the paper.
 
     Mahendran and Vedaldi, *Understanding Deep Image Representations by Inverting Them* (arXiv 1412.0035), equation 6
-    with exponent 2. A plain sum over the rows i and columns j that are ``counted``: it grows with the picture.
+    with exponent 2. A plain sum over the rows i and columns j that are ``counted``: it grows with the picture. Beyond
+    its edges the picture is what it is there, or, "circular", at the opposite ones.
     """
-    right, below = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+    from torch.nn.functional import pad
+
+    beyond = pad(x, (0, 1, 0, 1), mode=edges)
+    right, below = beyond[..., :-1, 1:] - x, beyond[..., 1:, :-1] - x
     return right[..., *counted].square().sum() + below[..., *counted].square().sum()
 
 

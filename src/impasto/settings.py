@@ -221,6 +221,9 @@ class Settings(BaseModel):
     photoreal: bool = False
     """Whether edges and detail stay the photograph's, and only colours and light are painted: see
     ``views.AlongEdgesOf``."""
+    tileable: bool = False
+    """Whether the picture's edges join, left and right, top and bottom, so that it can be laid side by side without
+    end: see ``network.endless``."""
     init: str = "content"
     """The first picture: a name of ``starts.STARTS``, or a file."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -345,6 +348,7 @@ class Options(TypedDict, total=False):
     colour: str
     carried: Literal["inside", "simple", "all"]
     photoreal: bool
+    tileable: bool
     init: str
     seed: int
     solver: str | Solver

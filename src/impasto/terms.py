@@ -113,27 +113,32 @@ CELL = 4
 class Lines(OfPixels):
     """½ Σ (D − D_p)², D the Laplacian of the picture and D_p that of the photograph, per 512 x 512 pixels: keeps the
     fine lines of faces and letters. Not in the paper; see ``losses.laplacian``. ``target`` is D_p ``(1, 1, h_c, w_c)``.
+    ``edges`` say what is beyond them.
     """
 
     target: Tensor
     weight: float
     name: str = "lines"
+    edges: str = "replicate"
 
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
         cells = replace(F, stride=CELL)
-        difference = laplacian(F.activation, CELL)[..., *cells.counted] - self.target[..., *cells.in_picture]
+        difference = (
+            laplacian(F.activation, CELL, self.edges)[..., *cells.counted] - self.target[..., *cells.in_picture]
+        )
         return difference.square().sum() / 2, F.pixels
 
 
 @dataclass(frozen=True)
 class Variation(OfPixels):
-    """The total variation, per 512 x 512 pixels. Not in the paper."""
+    """The total variation, per 512 x 512 pixels. Not in the paper. ``edges`` say what is beyond them."""
 
     weight: float
     name: str = "tv"
+    edges: str = "replicate"
 
     def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
-        return total_variation(F.activation, F.counted), F.pixels
+        return total_variation(F.activation, F.counted, self.edges), F.pixels
 
 
 @dataclass(frozen=True)

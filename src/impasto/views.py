@@ -36,12 +36,14 @@ def as_it_is(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     return image
 
 
-def smooth_chroma(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+def smooth_chroma(image: Float[Tensor, "1 3 h w"], edges: str = "replicate") -> Float[Tensor, "1 3 h w"]:
     """``image`` with its colours, but not its luminance, blurred by [1 2 1] / 4 along both sides.
 
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
-    well. Edges are repeated.
+    well. Edges are repeated, or, "circular", go on at the opposite ones.
     """
+    if edges == "circular":
+        return smooth_chroma(nnf.pad(image, (1, 1, 1, 1), mode="circular"))[..., 1:-1, 1:-1]
     seen: Tensor = Blurred.apply(image)  # type: ignore[no-untyped-call]
     return seen
 

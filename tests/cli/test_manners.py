@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,7 @@ def test_a_dash_is_stdin_and_stdout(small, tmp_path, role):
         (["-", "-", "-o", "x.png"], "'-' is stdin, which can be one of the pictures only"),
         (["PHOTO", "PAINTING", "-o", "-", "--json"], "--json does not go with '-o -'"),
         (["PHOTO", "PAINTING", "-o", "-", "--tries", "2"], "--tries are several pictures"),
+        (["PHOTO", "PAINTING", "-o", "-", "--tileable"], "--tileable puts a sheet of four beside the picture"),
         (["PHOTO", "PAINTING", "-o", "-", "--save-every", "2"], "--save-every does not go with '-o -'"),
     ],
 )
@@ -285,3 +287,26 @@ def test_tries_are_several_pictures_and_a_sheet(impasto, small):
     for _ in range(2):
         assert impasto(*small, "--tries", 2).code == 0
     assert len(list(Path.cwd().glob("photograph-painting*-[12].png"))) == 4
+
+
+def test_four_of_a_tileable_picture_are_shown_side_by_side(impasto, small):
+    texture = ["texture", small[2], "--size", "40x24", "--weights", small[4], "--steps", 2, "--scales", 1]
+    assert impasto(*texture, "--tileable", "-o", "t.png").code == 0
+    assert torch.equal(read("t-2x2.png"), read("t.png").repeat(1, 1, 2, 2))
+    told = impasto(*small, "--tileable", "--tries", 2, "-o", "x.png", "--json")
+    assert told.code == 0
+    sheets = [event["path"] for event in map(json.loads, told.out.splitlines()) if event["event"] == "sheet"]
+    assert sheets == ["x-1-2x2.png", "x-2-2x2.png", "x-sheet.png"]
+    assert torch.equal(read("x-2-2x2.png"), read("x-2.png").repeat(1, 1, 2, 2))
+    again = ["--like", "x-1.png", *small[1:5]]
+    words = impasto(*again, "-o", "y.png").err
+    assert "y-2x2.png  (four of it)" in words
+    assert torch.equal(read("y.png"), read("x-1.png"))
+    assert impasto(*again, "--no-tileable", "-o", "z.png").code == 0
+    assert not Path("z-2x2.png").exists()
+
+
+def test_a_sheet_of_four_replaces_no_input(impasto, small):
+    shutil.copy(small[1], "x-2x2.png")
+    told = impasto("stylize", "x-2x2.png", *small[2:], "--tileable", "-o", "x.png")
+    assert (told.code, "is the same file as the input" in told.err) == (2, True)

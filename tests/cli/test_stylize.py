@@ -263,7 +263,7 @@ EVERY_OPTION = (
     "--style-loss gaussian,moments=0.5 --content-loss self-similarity --spectrum-weight 0.5 "
     "--tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
-    "--carried all --photoreal "
+    "--carried all --photoreal --tileable "
     "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
     "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
@@ -289,6 +289,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         spectrum_weight=0.5,
         carried="all",
         photoreal=True,
+        tileable=True,
         edges="black",
         smooth_chroma=False,
         keep_grey=False,

@@ -34,8 +34,8 @@ class Reporter(Protocol):
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         """The picture of this step was written, at this width and height."""
 
-    def sheet(self, path: str) -> None:
-        """A sheet of several pictures was written."""
+    def sheet(self, path: str, of: str) -> None:
+        """A sheet of several pictures, or several times the same, was written."""
 
     def done(self) -> None:
         """All went well."""
@@ -80,7 +80,7 @@ class JsonLines:
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         self._print(event="saved", path=path, size=size, **_numbers(step))
 
-    def sheet(self, path: str) -> None:
+    def sheet(self, path: str, of: str) -> None:  # noqa: ARG002
         self._print(event="sheet", path=path)
 
     def done(self) -> None:
@@ -104,7 +104,7 @@ class Silence:
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         pass
 
-    def sheet(self, path: str) -> None:
+    def sheet(self, path: str, of: str) -> None:
         pass
 
     def done(self) -> None:
@@ -142,8 +142,8 @@ class Bar:
         told = f"{size[0]} x {size[1]} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
         self.progress.console.print(f"{path}  ({told})")
 
-    def sheet(self, path: str) -> None:
-        self.progress.console.print(f"{path}  (all of them)")
+    def sheet(self, path: str, of: str) -> None:
+        self.progress.console.print(f"{path}  ({of})")
 
     def done(self) -> None:
         if self.task is not None:

@@ -174,6 +174,15 @@ def init_option(starts: str, default: str) -> Any:
     return option("--init", panel=RUN, text=f"The first picture: {{{starts}}}, or a file.", default=default)
 
 
+Tileable = Annotated[
+    bool | None,
+    option(
+        "--tileable/--no-tileable",
+        panel=PICTURE,
+        text="Edges join, so that it can be laid side by side without end; OUT-2x2.png shows it.",
+        default="no-tileable",
+    ),
+]
 Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
 Preset = Annotated[
     str | None,

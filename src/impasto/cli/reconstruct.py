@@ -134,6 +134,7 @@ def texture(
             default="512",
         ),
     ] = None,
+    tileable: o.Tileable = None,
     style_layers: Annotated[str | None, o.style_layers_option("--layers", o.FALLING)] = None,
     out: Annotated[Path | None, o.out_option("PAINTING-WIDTHxHEIGHT")] = None,
     style_loss: o.StyleLoss = None,

@@ -48,14 +48,15 @@ def run(
     tries = options.get("tries", 1)
     names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
     out = options["out"] or free_name("-".join([*names, *filter(None, [name])]), tries)
-    check_pipes(list(pictures.values()), out, options)
+    check_pipes(list(pictures.values()), out, options | {"tileable": settings.tileable})
     outs, sheet = outputs(out, tries)
+    fours = [path.with_stem(f"{path.stem}-2x2") for path in outs] if settings.tileable else []
     between = saved_between(settings.steps_in_all, options["save_every"])
     files = [*(file for file in files_read(settings, **pictures).values() if file != str(PIPE)), *also]
     files += [options["like"]] if options.get("like") else []
     if out != PIPE:
         on_the_way = [numbered(path, index) for path in outs for index in between]
-        for path in (*outs, *on_the_way, *filter(None, [sheet])):
+        for path in (*outs, *fours, *on_the_way, *filter(None, [sheet])):
             check_output(path, files, bits=options["bits"])
     sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
     read = files_read(settings, **sources).items()
@@ -71,14 +72,17 @@ def run(
 
         torch.set_num_threads(options["threads"])
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
-        painted = []
+        painted: list[Picture | None] = []
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options)
             painted.append(follow(begin(of_try, **sources), of_try, save, between))
+            if fours and (picture := painted[-1]):
+                sheet_of_four(picture, fours[n])
+                report.sheet(str(fours[n]), "four of it")
         if sheet is not None:
             contact_sheet([picture.pil() for picture in painted if picture], sheet)
-            report.sheet(str(sheet))
+            report.sheet(str(sheet), "all of them")
         report.done()
 
 
@@ -98,6 +102,8 @@ def check_pipes(pictures: list[str], out: Path, options: dict[str, Any]) -> None
     for parameter in ("as_json", "save_every"):
         if options[parameter]:
             raise UsageError(f"`{parameter}` does not go with '-o -', which writes the picture to stdout: name a file")
+    if options["tileable"]:
+        raise UsageError("`tileable` puts a sheet of four beside the picture, and '-o -' writes to stdout: name a file")
     if options.get("tries", 1) > 1:
         raise UsageError("`tries` are several pictures, and '-o -' writes one to stdout: name a file")
     if sys.stdout.isatty():
@@ -213,6 +219,13 @@ def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap
     for n, image in enumerate(small):
         sheet.paste(image, (gap + n % columns * width, gap + n // columns * height))
     write(channels_of(np.asarray(sheet)), out)
+
+
+def sheet_of_four(picture: "Picture", out: Path) -> None:
+    """2 x 2 of it, without a gap, as large as they are: so people see that its edges join."""
+    from impasto.images.files import write
+
+    write(picture.channels.repeat(1, 1, 2, 2), out)
 
 
 def numbered(out: Path, index: int) -> Path:

@@ -93,6 +93,7 @@ def stylize(
         ),
     ] = None,
     stroke_size: o.StrokeSize = None,
+    tileable: o.Tileable = None,
     colour: Annotated[str | None, option("--colour", panel=LOSS, text="Whose: {colours}.", default="painting")] = None,
     keep_colours: Annotated[
         bool, option("--keep-colours", panel=LOSS, text="The photograph's colours: --colour matched.")
