@@ -22,11 +22,11 @@ def draw(records: list[dict[str, Any]], limit: float, folder: Path) -> None:
     curves = curves_of(records)
     page = Figure(figsize=(9, 4), layout="constrained")
     left, right = page.subplots(1, 2)
+    right.axhline(limit, color="#bbbbbb", linewidth=0.8, zorder=0)
     plot(left, curves, "seconds", 1)
     plot(right, curves, "peak", 1 / 1024)
     left.set_title("seconds of an evaluation", loc="left", fontsize=10)
     right.set_title("peak memory, GiB", loc="left", fontsize=10)
-    right.axhline(limit, color="#bbbbbb", linewidth=0.8, zorder=0)
     right.annotate(f"limit, {limit:g} GiB", (0, limit), (2, 3), ("axes fraction", "data"), "offset points", fontsize=8)
     for suffix in ("png", "svg"):
         page.savefig(folder / f"growth.{suffix}", dpi=200)
