@@ -10,7 +10,6 @@ that computes the same in float32.
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -26,12 +25,15 @@ from torch.utils.flop_counter import flop_registry
 
 from impasto.cli import keep_freed_memory
 from impasto.facade import computes_bfloat16, device_of, network_of, objective_of, view_of
+from impasto.network.protocol import Network
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
 from impasto.replay import captured
 from impasto.settings import Settings, validated
 from impasto.solver import Objective
 from impasto.views import Through, as_it_is
+
+from .process import memory_of_process
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PLAIN = "plain"
@@ -87,19 +89,29 @@ def objective(
     photograph, painting = (
         torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i)).to(device) for i in (0, 1)
     )
-    settings = validated(
+    settings = settings_of(network, size, weights, look)
+    if network == PLAIN:
+        found = load_network("vgg19", weights=weights).to(device, PRECISIONS[precision])
+        return PlainLoop(found, photograph, painting, settings), photograph
+    found = network_of(settings, torch.device(device), PRECISIONS[precision])
+    return seen_by(settings, found, photograph, painting), photograph
+
+
+def settings_of(network: str, size: int, weights: str | Path | None, look: str) -> Settings:
+    """Those of a run with the paper's look, or the default one."""
+    return validated(
         preset="paper" if look == "paper" else None,
         size=size,
         network="vgg19" if network == PLAIN else network,
         weights=None if network == "lite" else weights,
     )
-    if network == PLAIN:
-        found = load_network("vgg19", weights=weights).to(device, PRECISIONS[precision])
-        return PlainLoop(found, photograph, painting, settings), photograph
-    found = network_of(settings, torch.device(device), PRECISIONS[precision])
+
+
+def seen_by(settings: Settings, network: Network, photograph: Tensor, painting: Tensor) -> Objective:
+    """The objective for these pictures, through the view that the settings ask for."""
     view = view_of(settings, {"content": photograph, "style": painting})
-    made = objective_of(settings, found, photograph, painting)
-    return made if view is as_it_is else Through(made, view), photograph
+    made = objective_of(settings, network, photograph, painting)
+    return made if view is as_it_is else Through(made, view)
 
 
 def least_seconds(calls: dict[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, float]:
@@ -169,12 +181,6 @@ def measure_memory(network: str, precision: str, size: int, weights: Path | None
         measured.value_and_gradient(photograph)
     most = memory_of_process("VmHWM")
     return {"memory": most - idle, "process": most}
-
-
-def memory_of_process(what: str) -> float:
-    """MiB: ``VmRSS`` at the moment, ``VmHWM`` at its highest. (getrusage would tell the parent's peak too.)"""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
 def measure(
