@@ -31,7 +31,9 @@ def noise(height: int, width: int, seed: int, dtype=torch.float64) -> torch.Tens
     return torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-@given(shape=st.lists(st.integers(1, 9), min_size=1, max_size=4), dtype=st.sampled_from([torch.float32, torch.bfloat16]))
+@given(
+    shape=st.lists(st.integers(1, 9), min_size=1, max_size=4), dtype=st.sampled_from([torch.float32, torch.bfloat16])
+)
 def test_a_tensor_on_a_disk_is_the_same_after_a_rest(tmp_path_factory, shape, dtype):
     disk, x = Disk(tmp_path_factory.mktemp("disk")), torch.randn(shape)
     found = disk.put(x, dtype)
@@ -82,7 +84,8 @@ def test_pairs_on_a_disk_lead_as_far_down(tmp_path, monkeypatch):
     p, a = noise(32, 40, 1, torch.float32), noise(32, 32, 2, torch.float32)
     objective = objective_of(Settings(style_weight=1e3), tiny_network(), p, a)
     in_memory, on_disk = (
-        [step.loss for step in minimise(objective, p, 40, LBFGS(history=8, disk=disk))] for disk in (None, Disk(tmp_path))
+        [step.loss for step in minimise(objective, p, 40, LBFGS(history=8, disk=disk))]
+        for disk in (None, Disk(tmp_path))
     )
     assert on_disk[-1] < 0.2 * on_disk[0]
     assert on_disk[-1] == pytest.approx(in_memory[-1], rel=0.05)
@@ -205,13 +208,16 @@ def test_a_network_of_ones_own_is_not_cut():
 
 
 @pytest.mark.parametrize(
-    ("given_as", "bytes_"), [("4GB", 4 * 10**9), ("1.5 gb", 15 * 10**8), ("500M", 5 * 10**8), (10**9, 10**9), (None, None)]
+    ("given_as", "bytes_"),
+    [("4GB", 4 * 10**9), ("1.5 gb", 15 * 10**8), ("500M", 5 * 10**8), (10**9, 10**9), (None, None)],
 )
 def test_memory_is_said_as_people_say_it(given_as, bytes_):
     assert validated(memory=given_as).memory == bytes_
 
 
-@pytest.mark.parametrize("wrong", [{"memory": "much"}, {"memory": 0}, {"memory": "-1GB"}, {"tile": 8}, {"tile": "some"}])
+@pytest.mark.parametrize(
+    "wrong", [{"memory": "much"}, {"memory": 0}, {"memory": "-1GB"}, {"tile": 8}, {"tile": "some"}]
+)
 def test_nonsense_is_refused(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))):
         validated(**wrong)
@@ -221,7 +227,9 @@ def test_effort_counts_what_is_looked_at():
     assert effort(2048, 2048) == effort(2048, 2048, 4096) == 2048**2
     seen = 4 * (1024 + 80) ** 2
     assert effort(2048, 2048, 1024) == pytest.approx(seen + 0.4 * 3 / 4 * seen)
-    assert all(effort(4000, 6000, side) < effort(4000, 6000, less) for side, less in zip(SIDES, SIDES[1:], strict=False))
+    assert all(
+        effort(4000, 6000, side) < effort(4000, 6000, less) for side, less in zip(SIDES, SIDES[1:], strict=False)
+    )
 
 
 @pytest.fixture
@@ -244,7 +252,9 @@ def small_memory(monkeypatch):
 
 def test_without_memory_a_run_goes_on_in_smaller_places(small_memory):
     p, a = noise(200, 480, 1, torch.float32), noise(64, 64, 2, torch.float32)
-    steps = list(impasto.stylize(p, a, size=480, steps=3, scales=1, style_weight=1e7, tile="off", network=tiny_network()))
+    steps = list(
+        impasto.stylize(p, a, size=480, steps=3, scales=1, style_weight=1e7, tile="off", network=tiny_network())
+    )
     assert len(steps) == 4
     assert small_memory[0] == 0  # whole, and then no more than needed
     assert small_memory.count(0) == 1
@@ -289,7 +299,11 @@ print(sum(dict(found).values()) / sum(dict(values).values()) - 1)
 def test_memory_that_is_really_lacking():
     done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    failed, (side, apart), loss = done.stdout.splitlines()[0], done.stdout.splitlines()[-2].split(), done.stdout.split()[-1]
+    failed, (side, apart), loss = (
+        done.stdout.splitlines()[0],
+        done.stdout.splitlines()[-2].split(),
+        done.stdout.split()[-1],
+    )
     assert "DefaultCPUAllocator" in failed
     assert int(side) < 640
     assert float(apart) < 1e-4

@@ -353,7 +353,9 @@ def _prepared(
     if settings.tileable and "content" in pictures:
         pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    plan = plan_of(settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks))
+    plan = plan_of(
+        settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
+    )
     cut, disk = Cut(plan.side), Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
         settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})

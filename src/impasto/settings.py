@@ -98,7 +98,10 @@ def _bytes(given: Any) -> int | None:
     found = re.fullmatch(r"([0-9]*\.?[0-9]+) ?([KMGT]?B?)", str(given).strip().upper())
     if given is None:
         return None
-    if found is None or (count := round(float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"])) < 1:
+    if (
+        found is None
+        or (count := round(float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"])) < 1
+    ):
         raise ValueError("memory is a number of bytes, or such as 4GB or 500MB")
     return count
 

@@ -106,4 +106,14 @@ def stream_of(device: "torch.device", number: int) -> "torch.cuda.Stream":  # no
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-__all__ = ["Numbers", "Tensor", "exact", "free_memory", "is_lack_of_memory", "lacks_float64", "returned", "side_by_side", "wide"]
+__all__ = [
+    "Numbers",
+    "Tensor",
+    "exact",
+    "free_memory",
+    "is_lack_of_memory",
+    "lacks_float64",
+    "returned",
+    "side_by_side",
+    "wide",
+]

@@ -180,7 +180,9 @@ class Needs:
 
     def total(self, side: int | None, *, on_disk: bool) -> int:
         """All of it."""
-        return PROGRAM + self.evaluation(self.seen(side)) + self.pictures + (0 if on_disk else self.targets + self.pairs)
+        return (
+            PROGRAM + self.evaluation(self.seen(side)) + self.pictures + (0 if on_disk else self.targets + self.pairs)
+        )
 
     @property
     def on_disk(self) -> int:
