@@ -351,7 +351,7 @@ def objective_of_run(photograph, painting, regions):
     """The first objective of a run of one size."""
     settings = Settings(size=96, scales=1, style_weight=1e8, precision="float32", smooth_chroma=False)
     sources = {"content": photograph, "style": painting, **facade.of_regions(regions)}
-    objectives_at, *_ = facade._prepared(settings, sources, None, facade.Kept(settings), regions)
+    objectives_at = facade._prepared(settings, sources, None, facade.Kept(settings), regions).objectives_at
     return next(iter(objectives_at(1.0)))
 
 

@@ -4,6 +4,7 @@ import resource
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -168,6 +169,14 @@ def test_places_have_the_gradient_of_the_whole(precision):
     assert float((found_gradient - gradient).norm() / gradient.norm()) < tolerance
 
 
+class Own:
+    layers = ("conv1_1",)
+    preprocessing = None
+
+    def __call__(self, image, layers):  # noqa: ARG002
+        return {}
+
+
 def needs(height: int = 4000, width: int = 6000, **changed) -> Needs:
     return replace(Needs(tiny_network(), STYLE_LAYERS, CONTENT_LAYERS, height, width, 20), **changed)
 
@@ -204,7 +213,7 @@ def test_whoever_says_how_has_his_way():
 
 def test_a_network_of_ones_own_is_not_cut():
     with pytest.raises(UsageError, match="`tile`"):
-        planned(needs(network=lambda image, layers: {}), 10**12, 512)
+        planned(needs(network=Own()), 10**12, 512)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +236,7 @@ def test_effort_counts_what_is_looked_at():
     assert effort(2048, 2048) == effort(2048, 2048, 4096) == 2048**2
     seen = 4 * (1024 + 80) ** 2
     assert effort(2048, 2048, 1024) == pytest.approx(seen + 0.4 * 3 / 4 * seen)
-    assert all(
-        effort(4000, 6000, side) < effort(4000, 6000, less) for side, less in zip(SIDES, SIDES[1:], strict=False)
-    )
+    assert all(effort(4000, 6000, side) < effort(4000, 6000, less) for side, less in pairwise(SIDES))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from typing import Any, Unpack
@@ -87,6 +87,7 @@ def stylize(
     settings: Settings | None = None,
     *,
     regions: Sequence[Region] = (),
+    on_part: OnPart | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Step]:
     """Paint the photograph ``content`` in the manner of the painting ``style``, or of several, step by step.
@@ -95,14 +96,16 @@ def stylize(
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
     in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
     the rest in that of ``style``. Of a transparent photograph what is there is painted, and steps and pictures have its
-    alpha. Pictures are read and the network is loaded at the call, so that whatever is wrong shows at once.
+    alpha. ``on_part`` hears, of a picture that is looked at in places, how far an evaluation is. Pictures are read and
+    the network is loaded at the call, so that whatever is wrong shows at once.
 
     Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
     LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
     LimitError where memory is lacking, DivergedError where the loss is not a number.
     """
     chosen = settings if settings and not options else validated(settings, **options)
-    return _begin("stylize", chosen, {"content": content, **by_role(style), **of_regions(regions)}, regions=regions)
+    sources = {"content": content, **by_role(style), **of_regions(regions)}
+    return _begin("stylize", chosen, sources, regions=regions, on_part=on_part)
 
 
 def paint(
@@ -175,27 +178,35 @@ def best_of(steps: Iterator[Step], on_step: OnStep | None = None) -> Picture:
 
 
 def reconstruct_content(
-    content: Source, settings: Settings | None = None, **options: Unpack[Options]
+    content: Source, settings: Settings | None = None, *, on_part: OnPart | None = None, **options: Unpack[Options]
 ) -> Iterator[Step]:
     """Find the photograph again from what ``content_layers`` hold of it: L_content alone is minimised (equation 1).
 
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin("reconstruct content", reconstructing(settings, options), {"content": content})
+    return _begin("reconstruct content", reconstructing(settings, options), {"content": content}, on_part=on_part)
 
 
-def reconstruct_style(style: Source, settings: Settings | None = None, **options: Unpack[Options]) -> Iterator[Step]:
+def reconstruct_style(
+    style: Source, settings: Settings | None = None, *, on_part: OnPart | None = None, **options: Unpack[Options]
+) -> Iterator[Step]:
     """Find a picture with the Gram matrices of ``style_layers`` that the painting has: L_style alone (equation 5).
 
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin("reconstruct style", reconstructing(settings, options), {"style": style})
+    return _begin("reconstruct style", reconstructing(settings, options), {"style": style}, on_part=on_part)
 
 
 def texture(
-    style: Source, width: int, height: int, settings: Settings | None = None, **options: Unpack[Options]
+    style: Source,
+    width: int,
+    height: int,
+    settings: Settings | None = None,
+    *,
+    on_part: OnPart | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Step]:
     """New texture in the manner of ``style``, ``width`` x ``height`` px: L_style alone (equation 5), with the style
     loss and weights of ``stylize``, from faint noise unless ``init`` says otherwise.
@@ -207,7 +218,8 @@ def texture(
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
-    return _begin("texture", chosen, {"style": style}, (height, width), width=width, height=height)
+    about: dict[str, Any] = {"width": width, "height": height}
+    return _begin("texture", chosen, {"style": style}, (height, width), on_part=on_part, **about)
 
 
 def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
@@ -231,12 +243,12 @@ def _begin(
     sources = {role: named(role, held, source) for role, source in sources.items()}
     with memory(), undisturbed():
         kept = kept or Kept(settings)
-        *prepared, plan = _prepared(settings, sources, canvas, kept, regions, on_part)
+        prepared = _prepared(settings, sources, canvas, kept, regions, on_part)
     if regions:
         about["regions"] = [{"colour": region.colour} for region in regions]
-    about |= {"size": [*prepared[1].shape[:1:-1]], "machine": kept.machine | plan.told}
+    about |= {"size": [*prepared.start.shape[:1:-1]], "machine": kept.machine | prepared.plan.told}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
-    return _steps(*prepared, made_of=made_of, origin=origin_of(sources.get("content"), settings))
+    return _steps(prepared, made_of=made_of, origin=origin_of(sources.get("content"), settings))
 
 
 def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
@@ -319,7 +331,7 @@ class Kept:
     ) -> dict[str, Any]:
         """``style_targets``; a painting at one size is looked at once with each network and style loss."""
         pixels = [painting, *(guides or {}).values()]
-        digests = tuple(hashlib.sha256(of.contiguous().cpu().numpy()).digest() for of in pixels)
+        digests = tuple(hashlib.sha256(of.contiguous().cpu().numpy().data).digest() for of in pixels)
         at = id(network), digests, tuple(layers), id(style_loss)
         if at not in self.seen:
             self.seen[at] = style_targets(network, painting, layers, style_loss, guides, places)
@@ -332,6 +344,20 @@ def held(source: Source) -> Source:
     return NamedBytes.of(source) if isinstance(source, Readable) else source
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What ``coarse_to_fine`` wants: the objectives, the ``start`` and the settings; the ``view`` of what the solver
+    moves; the ``dial`` of β; the ``alpha`` of a transparent photograph; and how all this fits into memory."""
+
+    objectives_at: ObjectivesAt
+    start: Tensor
+    settings: Settings
+    view: View
+    dial: Dial | None
+    alpha: Tensor | None
+    plan: Plan
+
+
 def _prepared(
     settings: Settings,
     sources: Mapping[str, Source],
@@ -339,9 +365,7 @@ def _prepared(
     kept: Kept,
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
-) -> tuple[ObjectivesAt, Tensor, Settings, View, Dial | None, Tensor | None, Plan]:
-    """What ``coarse_to_fine`` wants: the objectives, the start and the settings; the view; the dial; the alpha of
-    a transparent photograph; and how all this fits into memory."""
+) -> Prepared:
     refuse_nonsense(settings, sources, regions)
     device, network_in = kept.device, kept.network
     pictures, alphas = kept.pictures(sources)
@@ -356,7 +380,7 @@ def _prepared(
     plan = plan_of(
         settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
     )
-    cut, disk = Cut(plan.side), Disk(cache_of_networks()) if plan.on_disk else None
+    cut, disk = plan.cut, Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
         settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
@@ -406,7 +430,14 @@ def _prepared(
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
-    return objectives_at, start, settings, view, dial, alphas.get("content"), plan
+    return Prepared(objectives_at, start, settings, view, dial, alphas.get("content"), plan)
+
+
+def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> Plan:
+    """How a run of so many pictures would fit into memory. Raises what ``stylize`` raises."""
+    kept = Kept(settings)
+    network = kept.network(kept.precisions[0])
+    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps=3.0 * pictures - 3)
 
 
 def plan_of(settings: Settings, network: Network, height: int, width: int, device: torch.device, maps: float) -> Plan:
@@ -417,9 +448,10 @@ def plan_of(settings: Settings, network: Network, height: int, width: int, devic
     history = getattr(solver_of(settings.solver), "history", 2)
     needs = Needs(network, layers, settings.content_layers, height, width, history, maps)
     if device.type != "cuda" or settings.tile != "auto":
-        return planned(needs, memory, settings.tile)
-    sides = (None, *SIDES) if isinstance(network, VGG) else ()
-    fitting = (side for side in sides if bytes_of(network, needs.seen(side)) <= 0.4 * memory)
+        return planned(needs, memory, "off" if settings.tileable else settings.tile)
+    if not isinstance(network, VGG) or settings.tileable:
+        return Plan(None, False, memory)
+    fitting = (side for side in (None, *SIDES) if bytes_of(network, needs.seen(side)) <= 0.4 * memory)
     return Plan(next(fitting, None), False, memory)
 
 
@@ -445,6 +477,8 @@ def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: 
         raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
     if settings.carried != usual.carried and not regions:
         raise UsageError("`carried` says how masks are carried, and there are no `regions`")
+    if settings.tileable and isinstance(settings.tile, int):
+        raise UsageError("`tile` cuts pictures, and one whose edges join, as `tileable` asks for, is seen as a whole")
     if settings.photoreal and settings.keep_lines:
         raise UsageError("`photoreal` keeps every line of the photograph: `keep_lines` has nothing to do")
 
@@ -540,7 +574,7 @@ def with_names_of(network: Network, settings: Settings) -> Settings:
     return settings.model_copy(update=layers)
 
 
-def objective_of(
+def objective_of(  # noqa: PLR0913
     settings: Settings,
     network: Network,
     photograph: Tensor | None = None,
@@ -752,20 +786,11 @@ def memory() -> Iterator[None]:
         raise
 
 
-def _steps(
-    objectives_at: ObjectivesAt,
-    start: Tensor,
-    settings: Settings,
-    view: View,
-    dial: Dial | None,
-    alpha: Tensor | None,
-    *,
-    made_of: Mapping[str, Any],
-    origin: Origin | None,
-) -> Iterator[Step]:
+def _steps(of: Prepared, *, made_of: Mapping[str, Any], origin: Origin | None) -> Iterator[Step]:
+    settings, view, alpha = of.settings, of.view, of.alpha
     total = None if settings.steps == "auto" else settings.steps_in_all
     most: tuple[int, bool, float] | None = None
-    course = coarse_to_fine(objectives_at, start, settings, dial)
+    course = coarse_to_fine(of.objectives_at, of.start, settings, of.dial)
     while True:
         with memory(), undisturbed():
             step = next(course, None)

@@ -140,10 +140,14 @@ class Features:
     @cached_property
     def V(self) -> Float[Tensor, "N_own M"]:  # noqa: N802
         """The activation at every position that counts, in the order of memory that it has."""
-        part = self.activation[..., *self.counted]
-        if part.stride(1) == 1:
-            return part.movedim(1, -1).flatten(0, 2).T
-        return part.flatten(2).squeeze(0)
+        x = self.activation
+        if x.stride(1) != 1:
+            return x[..., *self.counted].flatten(2).squeeze(0)
+        if self.place and not self.place.is_whole:
+            from impasto.gradients import Inner
+
+            x = Inner.apply(x, *self.counted)  # type: ignore[no-untyped-call]
+        return x.movedim(1, -1).flatten(0, 2).T
 
     def guided(self, weights: Float[Tensor, "h_l w_l"]) -> "Features":
         """The same with ``weights`` g, of all positions in the picture."""

@@ -39,6 +39,23 @@ class FirstAndSecondMoment(torch.autograd.Function):
         return gradient
 
 
+class Inner(torch.autograd.Function):
+    """Some rows and columns of a map whose filters come last in memory. So does its gradient, which autograd's is not:
+    what is added to it would take ten times as long."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: slice, columns: slice) -> Tensor:
+        ctx.at, ctx.shape = (rows, columns), x.shape
+        return x[..., rows, columns]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,), (b, N, h, w) = gradients, ctx.shape
+        whole = gradient.new_zeros(b, h, w, N).movedim(-1, 1)
+        whole[..., *ctx.at] = gradient
+        return whole, None, None
+
+
 class HalfSquares(torch.autograd.Function):
     """½ Σ_ik (F_ik − P_ik)², in float32 at least. Keeps the difference, which is the gradient but for a factor."""
 

@@ -234,8 +234,8 @@ def style_targets(
     guides: Mapping[str, Tensor] | None = None,
     places: Sequence[Place] = (),
 ) -> dict[str, Any]:
-    """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them. It is
-    looked at in ``places``, or as a whole."""
+    """A: the painting's statistics, or those of what ``guides`` leave of it, or what the style loss makes of them. It
+    is looked at in ``places``, or as a whole."""
     return targets(network, painting, layers, style_loss, guides, places)
 
 

@@ -218,7 +218,8 @@ class LBFGS:
     """Limited-memory BFGS (Nocedal and Wright, *Numerical Optimization*, algorithm 7.5) on pictures within [0, 1].
 
     Pixels at a bound whose gradient pushes them outwards are held while the others move (Bertsekas' two-metric
-    projection, 1982). Each step lowers the loss; ends where none does. Pairs are in memory, or, in bfloat16, on a ``disk``.
+    projection, 1982). Each step lowers the loss; ends where none does. Pairs are in memory, or those of large pictures,
+    in bfloat16, on a ``disk``.
     """
 
     history: int = 20

@@ -61,7 +61,8 @@ def is_lack_of_memory(error: BaseException) -> bool:
     """Whether that is what torch or Python wants to say."""
     import torch
 
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    told = "DefaultCPUAllocator", "could not create a primitive"  # the latter is oneDNN's word for it
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told)
 
 
 def free_memory(device: "torch.device") -> int:

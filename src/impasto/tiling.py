@@ -27,8 +27,8 @@ PIXEL = 12
 
 
 def places_of(height: int, width: int, side: int, stride: int = STRIDE, margin: int = MARGIN) -> Iterator[Place]:
-    """Parts of ``side`` x ``side`` px at most, all about as large, with a margin around. Every part begins on a multiple
-    of ``stride``."""
+    """Parts of ``side`` x ``side`` px at most, all about as large, with a margin around. Every part begins on a
+    multiple of ``stride``."""
     for rows in parts(height, side, stride):
         for columns in parts(width, side, stride):
             seen = (around(of, size, stride, margin) for of, size in ((rows, height), (columns, width)))
@@ -50,23 +50,25 @@ def around(counted: slice, size: int, stride: int, margin: int) -> slice:
 
 @dataclass
 class Cut:
-    """How the pictures of a run are cut: into places of ``side`` x ``side`` px at most, or not at all."""
+    """How the pictures of a run are cut: into places of ``side`` x ``side`` px at most, or not at all, as those of no
+    more than ``whole`` px."""
 
     side: int | None = None
+    whole: int = 0
 
     def places(self, network: Network, layers: Collection[str], height: int, width: int) -> Sequence[Place]:
         """Those in which a picture is looked at for these layers; none where it is looked at as a whole."""
         if self.side is None or not isinstance(network, VGG):
             return ()
         stride, margin = seen_around(network, layers)
-        if height * width <= (self.side + 2 * margin) ** 2:
+        if height * width <= max(self.whole, (self.side + 2 * margin) ** 2):
             return ()
         return tuple(places_of(height, width, max(stride, self.side // stride * stride), stride, margin))
 
     def finer(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be cut further, which then it is."""
         side = max(height, width) if self.side is None else self.side
-        self.side = max(LEAST_SIDE, side // 2)
+        self.side, self.whole = max(LEAST_SIDE, side // 2), 0
         return self.side < side
 
 
@@ -102,12 +104,18 @@ class InPlaces:
             try:
                 return replace(self.objective, places=places, told=self.after_place).value_and_gradient(image)
             except (MemoryError, RuntimeError) as error:
-                if not is_lack_of_memory(error) or not isinstance(self.objective.network, VGG):
-                    raise
-                if not self.cut.finer(height, width):
+                if not is_lack_of_memory(error) or not self.can_be_cut(len(places), height, width):
                     raise
             if image.is_cuda:
                 torch.cuda.empty_cache()
+
+    def can_be_cut(self, count: int, height: int, width: int) -> bool:
+        """Whether there are more than ``count`` places in a picture of this size, which from now on there are."""
+        network, layers = self.objective.network, self.objective.layers
+        while len(self.cut.places(network, layers, height, width)) <= count:
+            if not self.cut.finer(height, width):
+                return False
+        return True
 
     def after_place(self, part: float) -> None:
         """So much of an evaluation is done."""
@@ -125,6 +133,15 @@ class Plan:
     side: int | None
     on_disk: bool
     bytes: int
+    whole: int = 0
+    """Pixels of a smaller picture that is looked at as a whole."""
+    disk: int = 0
+    """Bytes of files."""
+
+    @property
+    def cut(self) -> Cut:
+        """How pictures are cut."""
+        return Cut(self.side, self.whole)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -134,11 +151,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run of ``height`` x ``width`` px takes on a CPU, as a model of its peak; measured in
-    `benchmarks/memory.py`.
+    """What a run of ``height`` x ``width`` px takes on a CPU: a model of its peak.
 
-    ``layers`` are those that are looked at, ``kept`` those whose features are kept as maps, ``history`` the pairs of the
-    solver, ``maps`` how many numbers for each pixel masks and what views keep are.
+    ``layers`` are those that are looked at, ``kept`` those whose features are kept as maps, ``history`` the pairs of
+    the solver, ``maps`` how many numbers for each pixel masks and what views keep are.
     """
 
     network: Network
@@ -147,7 +163,7 @@ class Needs:
     height: int
     width: int
     history: int
-    maps: float = 0
+    maps: float = 0.0
 
     @property
     def pixels(self) -> int:
@@ -159,9 +175,10 @@ class Needs:
             return self.pixels
         return min(self.pixels, (side + 2 * seen_around(self.network, self.layers)[1]) ** 2)
 
-    def evaluation(self, pixels: int) -> int:
-        """What looking at so many pixels at once takes: the activations, and as much again for the largest of them."""
-        return round(1.35 * 4 * activations(self.network, self.layers) * pixels)
+    def evaluation(self, side: int | None) -> int:
+        """What looking at a place takes: the activations, some of them twice, and of smaller blocks what lies idle."""
+        times = AT_ONCE if side is None else AT_ONCE_IN_PLACES
+        return round(times * 4 * activations(self.network, self.layers) * self.seen(side))
 
     @property
     def pictures(self) -> int:
@@ -180,9 +197,7 @@ class Needs:
 
     def total(self, side: int | None, *, on_disk: bool) -> int:
         """All of it."""
-        return (
-            PROGRAM + self.evaluation(self.seen(side)) + self.pictures + (0 if on_disk else self.targets + self.pairs)
-        )
+        return PROGRAM + self.evaluation(side) + self.pictures + (0 if on_disk else self.targets + self.pairs)
 
     @property
     def on_disk(self) -> int:
@@ -192,6 +207,9 @@ class Needs:
 
 PROGRAM = 450 * 2**20
 """Bytes, of Python, torch, a network and what convolutions want besides."""
+
+AT_ONCE, AT_ONCE_IN_PLACES = 1.4, 3.0
+"""What an evaluation takes of all its activations, in float32: 1.2 to 1.35 were measured, and up to 2.9."""
 
 PICTURES = 14
 """As large as the picture, that are there at once: 12.5 to 13.5 were, with L-BFGS."""
@@ -218,7 +236,9 @@ def planned(needs: Needs, memory: int, tile: str | int = "auto") -> Plan:
     ways.sort(key=dearness)
     for side, on_disk in ways:
         if (total := needs.total(side, on_disk=on_disk)) <= memory:
-            return Plan(side, on_disk, total)
+            beyond = needs.total(None, on_disk=on_disk) - PROGRAM
+            whole = needs.pixels * (memory - PROGRAM) // beyond
+            return Plan(side, on_disk, total, whole, needs.on_disk if on_disk else 0)
     side, on_disk = ways[-1]
     total = needs.total(side, on_disk=on_disk)
     if tile == "off" or isinstance(tile, int):
@@ -242,7 +262,7 @@ FORWARD = 0.4
 def effort(height: int, width: int, side: int | None = None, margin: int = MARGIN) -> float:
     """Pixels that are looked at in an evaluation in places of ``side`` px, once there and back, or as much as that."""
     if side is None or height * width <= (side + 2 * margin) ** 2:
-        return height * width
+        return float(height * width)
     seen = [
         len(range(place.seen_rows.start, place.seen_rows.stop))
         * len(range(place.seen_columns.start, place.seen_columns.stop))
@@ -251,7 +271,7 @@ def effort(height: int, width: int, side: int | None = None, margin: int = MARGI
     return sum(seen) + FORWARD * sum(seen[:-1])
 
 
-def gigabytes(count: float) -> str:
+def gigabytes(count: int) -> str:
     """As people say it."""
     return f"{count / 1e9:.1f} GB"
 

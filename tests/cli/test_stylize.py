@@ -243,8 +243,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
     assert stated.keys() >= Settings.model_fields.keys()
     for name in Settings.model_fields:
         default = getattr(defaults, name)
-        if name in ("weights", "quality", "blend"):
-            assert (default, stated[name]) == (None, "all alike" if name == "blend" else False)
+        if name in ("weights", "quality", "blend", "memory"):
+            assert (default, stated[name]) == (None, {"blend": "all alike", "memory": "what is free"}.get(name, False))
             continue
         assert f"[default: ({stated[name]})]" in told.replace(" (", " ("), name
         if name.endswith("_layers"):
@@ -264,6 +264,7 @@ EVERY_OPTION = (
     "--tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
     "--carried all --photoreal --tileable "
+    "--memory 5GB --tile 512 "
     "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
     "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
@@ -272,7 +273,7 @@ EVERY_OPTION = (
 
 def test_every_option_reaches_the_settings(impasto, photograph, painting, monkeypatch):
     seen = []
-    monkeypatch.setattr(facade, "stylize", lambda *given, regions: seen.append((*given, regions)) or iter(()))
+    monkeypatch.setattr(facade, "stylize", lambda *given, regions, on_part: seen.append((*given, regions)) or iter(()))
     for name in ("m.png", "n.png", "b.png", "c.png"):
         Path(name).write_bytes(photograph.read_bytes())
     assert impasto("stylize", photograph, painting).code == 0
@@ -290,6 +291,8 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         carried="all",
         photoreal=True,
         tileable=True,
+        memory=5 * 10**9,
+        tile=512,
         edges="black",
         smooth_chroma=False,
         keep_grey=False,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -30,6 +30,9 @@ class Reporter(Protocol):
 
     def step(self, step: "Step") -> None:
         """A step was taken."""
+
+    def part(self, part: float) -> None:
+        """This part of an evaluation is done, in a picture that is looked at in places."""
 
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         """The picture of this step was written, at this width and height."""
@@ -77,6 +80,9 @@ class JsonLines:
     def step(self, step: "Step") -> None:
         self._print(event="step", **_numbers(step))
 
+    def part(self, part: float) -> None:
+        pass
+
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         self._print(event="saved", path=path, size=size, **_numbers(step))
 
@@ -101,6 +107,9 @@ class Silence:
     def step(self, step: "Step") -> None:
         pass
 
+    def part(self, part: float) -> None:
+        pass
+
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         pass
 
@@ -118,11 +127,12 @@ class Bar:
         self.progress = progress
         self.task: Any = None
         self.work: Work | None = None
+        self.latest = ""
 
     def begun(self, settings: "Settings", step: "Step") -> None:
         recipe = step.recipe or {}
         width, height = recipe.get("size", step.size)
-        self.work = Work(settings, (width, height))
+        self.work = Work(settings, (width, height), (recipe.get("machine") or {}).get("tile"))
         self.progress.console.print(plan(settings, (width, height), recipe.get("machine")))
         self.progress.start()
         if self.task is not None:  # of the try before
@@ -136,7 +146,12 @@ class Bar:
             return
         part, left = self.work.done(step)
         told += f" of {step.total}" + (f", {duration(left)} left" if step.index >= 3 else "")
+        self.latest = told
         self.progress.update(self.task, completed=100 * part, description=told)
+
+    def part(self, part: float) -> None:
+        if self.task is not None:
+            self.progress.update(self.task, description=f"{self.latest}, {part:.0%} of the next")
 
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         told = f"{size[0]} x {size[1]} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
@@ -162,8 +177,14 @@ def plan(settings: "Settings", size: tuple[int, int], machine: Any) -> str:
         steps = f"steps at {', '.join(str(width) for width, _ in at)} px across, each until more would not show"
     else:
         steps = ", then ".join(f"{steps} steps at {width} px" for width, steps in at)
-    where = "" if not machine else f" ({machine['device']}, {machine['precision'][0]})"
+    where = "" if not machine else f" ({', '.join([machine['device'], machine['precision'][0], *in_places(machine)])})"
     return f"{size[0]} x {size[1]} px: {steps}{where}"
+
+
+def in_places(machine: Mapping[str, Any]) -> list[str]:
+    """How a picture is done that is too large for memory."""
+    places = [f"in places of {machine['tile']} px"] if "tile" in machine else []
+    return places + (["with files for what does not fit into memory"] if machine.get("on_disk") else [])
 
 
 def duration(seconds: float) -> str:

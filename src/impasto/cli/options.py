@@ -1,7 +1,7 @@
 """The options of the commands that paint. Their defaults live in ``Settings``; the help says what they are."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,9 @@ from impasto.errors import ImpastoError, UsageError
 if TYPE_CHECKING:
     from impasto.settings import Settings
     from impasto.solver import Step
+
+OnPart = Callable[[float], object]
+"""Told, while a large picture is looked at, what part is done."""
 
 Course = Iterator["Step"]
 """What a command starts and follows to its end."""
@@ -332,6 +335,10 @@ Memory = Annotated[
 ]
 Tile = Annotated[
     str | None, option("--tile", panel=RUN, text="The sides of these places in px, auto, or off.", default="auto")
+]
+DryRun = Annotated[
+    bool,
+    option("--dry-run", panel=RUN, text="Paint nothing: tell sizes, time, memory and disk, from a small trial."),
 ]
 MaxPixels = Annotated[
     int | None,

@@ -17,12 +17,15 @@ ENOUGH = 5
 class Work:
     """The work of a run, pixels times steps, where the number of steps is known."""
 
-    def __init__(self, settings: "Settings", size: tuple[int, int]) -> None:
+    def __init__(self, settings: "Settings", size: tuple[int, int], tile: int | None = None) -> None:
+        from impasto.tiling import effort
+
         width, height = size
         self.known = settings.steps != "auto"
         self.widths = [width * factor for factor in settings.factors]
         self.steps = [settings.steps_at(factor) for factor in settings.factors]
-        self.of_step = [width * height * factor**2 + OVERHEAD for factor in settings.factors]
+        sizes = [(round(height * factor), round(width * factor)) for factor in settings.factors]
+        self.of_step = [effort(*at, tile) + OVERHEAD for at in sizes]
         self.total = self.until(len(self.steps))
         self.began, self.latest = 0.0, (0, 0, 0.0)
 

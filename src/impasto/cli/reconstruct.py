@@ -62,10 +62,10 @@ def content(
         content_layers=o.layers("--layer", content_layers, share=False),
     )
 
-    def begin(settings: "Settings", content: "Source") -> o.Course:
+    def begin(settings: "Settings", on_part: o.OnPart, content: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_content(content, settings)
+        return facade.reconstruct_content(content, settings, on_part=on_part)
 
     name = "-".join(settings.content_layers)
     run(settings, {"content": photograph}, begin, options, name=name)
@@ -113,10 +113,10 @@ def style(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin(settings: "Settings", style: "Source") -> o.Course:
+    def begin(settings: "Settings", on_part: o.OnPart, style: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_style(style, settings)
+        return facade.reconstruct_style(style, settings, on_part=on_part)
 
     name = "-".join(["style", list(settings.style_layers)[-1]])
     run(settings, {"style": painting}, begin, options, name=name)
@@ -180,10 +180,10 @@ def texture(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin(settings: "Settings", style: "Source") -> o.Course:
+    def begin(settings: "Settings", on_part: o.OnPart, style: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.texture(style, width, height, settings)
+        return facade.texture(style, width, height, settings, on_part=on_part)
 
     name = f"{width}x{height}"
     run(settings, {"style": painting}, begin, options, name=name, canvas=(height, width))

@@ -63,20 +63,24 @@ def run(
     shapes = {role: decode(file, **reading(settings, role)).shape for role, file in read}
     for file in also:
         decode(file, max_pixels=settings.max_pixels)
+    height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
-        height, width = canvas or shapes[next(iter(pictures))][:2]
         check_size(outs[0], width, height)
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch
 
         torch.set_num_threads(options["threads"])
+    if options.get("dry_run"):
+        trial = settings.model_copy(update=TRIAL | {"size": min(settings.size, TRIAL["size"])})
+        foresee(settings, (width, height), begin(trial, lambda _: None, **sources), as_json=options["as_json"])
+        return
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
         painted: list[Picture | None] = []
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options)
-            painted.append(follow(begin(of_try, **sources), of_try, save, between))
+            painted.append(follow(begin(of_try, report.part, **sources), of_try, save, between))
             if fours and (picture := painted[-1]):
                 sheet_of_four(picture, fours[n])
                 report.sheet(str(fours[n]), "four of it")
@@ -84,6 +88,39 @@ def run(
             contact_sheet([picture.pil() for picture in painted if picture], sheet)
             report.sheet(str(sheet), "all of them")
         report.done()
+
+
+TRIAL: dict[str, Any] = {"size": 256, "scales": 1, "steps": 4, "memory": None, "tile": "auto"}
+"""Of a run of which only its speed is wanted."""
+
+
+def foresee(settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]", *, as_json: bool) -> None:
+    """Print what a run of this size will take, the steps of a small ``trial`` having told how fast this machine is."""
+    import json
+
+    from impasto.cli.console import duration, plan
+    from impasto.cli.progress import OVERHEAD, Work
+    from impasto.facade import foreseen
+    from impasto.tiling import gigabytes
+
+    first, *_, last = list(trial)
+    machine = (first.recipe or {}).get("machine", {})
+    pixels = last.size[0] * last.size[1] + OVERHEAD
+    of_pixel = (last.seconds - first.seconds) / max(last.evaluations - first.evaluations, 1) / pixels
+    fits = foreseen(settings, *size)
+    work = Work(settings, size, fits.side)
+    seconds = EVALUATIONS * of_pixel * work.total
+    if as_json:
+        told = {"size": size, "seconds": round(seconds), "memory": fits.bytes, "disk": fits.disk}
+        print(json.dumps({"event": "plan", **told, "machine": machine | fits.told}))
+        return
+    print(plan(settings, size, machine | fits.told))
+    print(f"time: about {duration(seconds)}" + ("" if work.known else " at most"))
+    print(f"memory: about {gigabytes(fits.bytes)}" + (f", and {gigabytes(fits.disk)} on disk" if fits.on_disk else ""))
+
+
+EVALUATIONS = 1.1
+"""For each step: nearly all take one."""
 
 
 def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
