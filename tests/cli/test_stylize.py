@@ -273,7 +273,7 @@ EVERY_OPTION = (
 
 def test_every_option_reaches_the_settings(impasto, photograph, painting, monkeypatch):
     seen = []
-    monkeypatch.setattr(facade, "stylize", lambda *given, regions, on_part: seen.append((*given, regions)) or iter(()))
+    monkeypatch.setattr(facade, "stylize", lambda *given, regions, **_: seen.append((*given, regions)) or iter(()))
     for name in ("m.png", "n.png", "b.png", "c.png"):
         Path(name).write_bytes(photograph.read_bytes())
     assert impasto("stylize", photograph, painting).code == 0
