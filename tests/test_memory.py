@@ -284,12 +284,12 @@ from impasto.settings import Settings
 from impasto.tiling import Cut, InPlaces
 
 torch.set_num_threads(1)
-p, x = (torch.rand(1, 3, 640, 640, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
-settings = Settings(size=640)
+p, x = (torch.rand(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+settings = Settings(size=1024)
 objective = objective_of(settings, network_of(settings), p, p[..., :128, :128])
-values, gradient = InPlaces(objective, Cut(96)).value_and_gradient(x)
+values, gradient = InPlaces(objective, Cut(256)).value_and_gradient(x)
 used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20, -1))
+resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20, -1))
 try:
     objective.value_and_gradient(x)
 except RuntimeError as error:
@@ -311,7 +311,7 @@ def test_memory_that_is_really_lacking():
         done.stdout.split()[-1],
     )
     assert failed.startswith("failed:"), done.stdout
-    assert int(side) < 640
+    assert int(side) < 1024
     assert float(apart) < 1e-4
     assert abs(float(loss)) < 1e-4
 
