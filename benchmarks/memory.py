@@ -89,8 +89,9 @@ def in_places(objective: "Objective", height: int, width: int, side: int | None)
 
 def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, weights: str | None) -> Record:
     """impasto's evaluations; freed memory is ``kept``, as in a run, or left to glibc, as by the peer."""
-    from impasto.cli import keep_freed_memory
+    from impasto.cli.heap import LARGE, give_back_large_blocks, keep_freed_memory
     from impasto.facade import memory, network_of
+    from impasto.tiling import Cut
 
     from .speed import seen_by, settings_of
 
@@ -99,9 +100,12 @@ def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, w
     held = memory_in_use()
     if kept:
         keep_freed_memory()
+        if size > LARGE:
+            give_back_large_blocks()
     with memory():
         photograph, painting = pair(size)
-        objective = in_places(seen_by(settings, found, photograph, painting), size, size, side)
+        made = seen_by(settings, found, photograph, painting, Cut(side))
+        objective = in_places(made, size, size, side)
         moments = []
         for _ in range(2):
             objective.value_and_gradient(photograph)
@@ -111,7 +115,7 @@ def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, w
 
 def compare(network: str, look: str, size: int, side: int, weights: str | None, rounds: int) -> Record:
     """How many times as long impasto's evaluation takes in places, both in turn in one process."""
-    from impasto.cli import keep_freed_memory
+    from impasto.cli.heap import keep_freed_memory
     from impasto.facade import network_of
 
     from .speed import least_seconds, seen_by, settings_of

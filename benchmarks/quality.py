@@ -29,7 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto import read, stylize
-from impasto.cli import keep_freed_memory
+from impasto.cli.heap import keep_freed_memory
 from impasto.images.files import write
 
 from .peers import StyleTransferPytorch

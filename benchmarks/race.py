@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from impasto.cli import keep_freed_memory
+from impasto.cli.heap import keep_freed_memory
 from impasto.images.files import read, write
 
 from .peers import PEERS, STAND_IN

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto import stylize
-from impasto.cli import keep_freed_memory
+from impasto.cli.heap import keep_freed_memory
 from impasto.solver import Step
 
 from .speed import measure, usual_precision

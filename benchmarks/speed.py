@@ -23,7 +23,7 @@ from torch.nn import functional as nnf
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from impasto.cli import keep_freed_memory
+from impasto.cli.heap import keep_freed_memory
 from impasto.facade import computes_bfloat16, device_of, network_of, objective_of, view_of
 from impasto.network.protocol import Network
 from impasto.network.registry import load_network
@@ -31,6 +31,7 @@ from impasto.network.vgg import VGG
 from impasto.replay import captured
 from impasto.settings import Settings, validated
 from impasto.solver import Objective
+from impasto.tiling import WHOLE, Cut
 from impasto.views import Through, as_it_is
 
 from .process import memory_of_process
@@ -107,10 +108,10 @@ def settings_of(network: str, size: int, weights: str | Path | None, look: str) 
     )
 
 
-def seen_by(settings: Settings, network: Network, photograph: Tensor, painting: Tensor) -> Objective:
-    """The objective for these pictures, through the view that the settings ask for."""
+def seen_by(settings: Settings, network: Network, photograph: Tensor, painting: Tensor, cut: Cut = WHOLE) -> Objective:
+    """The objective for these pictures, through the view that the settings ask for; its targets as they are ``cut``."""
     view = view_of(settings, {"content": photograph, "style": painting})
-    made = objective_of(settings, network, photograph, painting)
+    made = objective_of(settings, network, photograph, painting, cut=cut)
     return made if view is as_it_is else Through(made, view)
 
 

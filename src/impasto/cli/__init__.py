@@ -3,7 +3,6 @@
 Nothing here imports torch before a command needs it, so that ``--help`` and ``--version`` answer at once.
 """
 
-import ctypes
 import errno
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from impasto.cli import compare, console, figures, presets, reconstruct, samples, stylize, weights
+from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
 from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.version import __version__
@@ -23,8 +23,6 @@ Misuse: Any = typer.BadParameter.__bases__[0]
 
 CANNOT_SPEAK = 1
 """Exit code where nobody hears what is said."""
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
 
 app = typer.Typer(
     name="impasto",
@@ -60,14 +58,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to hand freed memory out again, and not back to Linux: a tenth of the time of a run goes into that, and
-    half of that of a large picture."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(M_MMAP_MAX, 0)
 
 
 def with_command(arguments: list[str]) -> list[str]:

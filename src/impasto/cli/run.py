@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
+from impasto.cli.heap import LARGE, give_back_large_blocks
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -66,6 +67,8 @@ def run(
     height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
         check_size(outs[0], width, height)
+    if max(width, height) > LARGE:
+        give_back_large_blocks()
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch
