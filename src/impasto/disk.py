@@ -3,7 +3,6 @@
 import ctypes
 import math
 import os
-import shutil
 import sys
 import tempfile
 import weakref
@@ -30,12 +29,6 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tensors: list[weakref.ref[Tensor]] = []
-
-    @property
-    def free(self) -> int:
-        """Bytes that are left in it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self.folder).free
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype, *, first_is_last: bool = False) -> Tensor:
         """A tensor of zeros; in memory its first dimension may come last, so that a part of a map lies together. Raises

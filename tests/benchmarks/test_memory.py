@@ -139,7 +139,7 @@ def test_one_command_measures_both_programs_and_draws(tmp_path):
     for record in (whole, *parted):
         assert 0 < record["beyond"] < record["peak"] - 100  # torch alone takes more
         assert record["seconds"] > 0
-    assert 64 <= theirs["beyond"] < 300  # what the program holds, and not its network: 64 and 256
+    assert 64 <= theirs["beyond"] < 256  # what the program holds, and not its network, which is 256
     assert theirs["peak"] > 256 + 64
     assert theirs["seconds"] < 60
     assert "can't allocate memory" in dead["died"]
