@@ -200,11 +200,12 @@ def test_a_dash_with_nothing_in_it(small, tmp_path):
 
 
 def until_it_listens(child):
-    """Linux tells which signals a process catches: SIGTERM, as soon as impasto listens."""
+    """Linux tells which signals a process catches: SIGTERM and SIGHUP too, as soon as impasto listens to all."""
+    all_of_them = 1 << (signal.SIGTERM - 1) | 1 << (signal.SIGHUP - 1)
     while child.poll() is None:
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{child.pid}/status").read_text()
-            if int(re.search(r"SigCgt:\t(\w+)", status)[1], 16) >> (signal.SIGTERM - 1) & 1:
+            if int(re.search(r"SigCgt:\t(\w+)", status)[1], 16) & all_of_them == all_of_them:
                 return
         time.sleep(0.001)
 
