@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from impasto import Region, Step, pyramid, stylize
-from impasto.facade import device_of
+from impasto.devices import device_of
 from impasto.images.files import write
 from impasto.network import kernels
 

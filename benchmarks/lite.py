@@ -24,7 +24,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from impasto.facade import objective_of, paint
+from impasto.assembly import objective_of
+from impasto.facade import paint
 from impasto.images.files import read, write
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG

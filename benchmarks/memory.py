@@ -89,8 +89,9 @@ def in_places(objective: "Objective", height: int, width: int, side: int | None)
 
 def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, weights: str | None) -> Record:
     """impasto's evaluations; freed memory is ``kept``, as in a run, or left to glibc, as by the peer."""
+    from impasto.assembly import network_of
     from impasto.cli.heap import LARGE, give_back_large_blocks, keep_freed_memory
-    from impasto.facade import memory, network_of
+    from impasto.devices import memory
     from impasto.tiling import Cut
 
     from .speed import seen_by, settings_of
@@ -115,8 +116,8 @@ def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, w
 
 def compare(network: str, look: str, size: int, side: int, weights: str | None, rounds: int) -> Record:
     """How many times as long impasto's evaluation takes in places, both in turn in one process."""
+    from impasto.assembly import network_of
     from impasto.cli.heap import keep_freed_memory
-    from impasto.facade import network_of
 
     from .speed import least_seconds, seen_by, settings_of
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from impasto import Step, load_network, read, stylize
-from impasto.facade import precisions_of
+from impasto.devices import precisions_of
 from impasto.features import precise
 from impasto.images.resizing import scaled
 from impasto.losses import gram

@@ -23,11 +23,13 @@ from torch.nn import functional as nnf
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from impasto.assembly import network_of, objective_of
 from impasto.cli.heap import keep_freed_memory
-from impasto.facade import computes_bfloat16, device_of, network_of, objective_of, view_of
+from impasto.devices import computes_bfloat16, device_of
 from impasto.network.protocol import Network
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
+from impasto.preparation import view_of
 from impasto.replay import captured
 from impasto.settings import Settings, validated
 from impasto.solver import Objective

@@ -13,10 +13,10 @@ from nets import tiny_network
 from PIL import Image
 
 import impasto as library
-from impasto import facade, gradients
+from impasto import facade, gradients, kept, preparation
+from impasto.assembly import objective_of
 from impasto.colours import COLOURS, cholesky, matched, symmetric, with_colours_of
 from impasto.errors import UsageError
-from impasto.facade import objective_of
 from impasto.features import Features
 from impasto.losses import luminance
 from impasto.network.registry import load_network
@@ -121,8 +121,8 @@ def test_several_paintings_in_python():
 
 def test_a_painter_looks_at_each_painting_once(monkeypatch):
     seen = []
-    look = facade.style_targets
-    monkeypatch.setattr(facade, "style_targets", lambda *given: seen.append(given[1].shape) or look(*given))
+    look = kept.style_targets
+    monkeypatch.setattr(kept, "style_targets", lambda *given: seen.append(given[1].shape) or look(*given))
     painter = library.Painter([soft(2), soft(3)], **SMALL)
     for seed in (1, 4):
         painter.paint(soft(seed))
@@ -142,10 +142,8 @@ def test_a_painters_paintings_take_every_photographs_colours():
 @pytest.mark.parametrize(("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (96, 72))])
 def test_the_painting_is_read_larger_for_larger_strokes_and_never_enlarged(monkeypatch, stroke_size, seen):
     shapes = []
-    look = facade.style_targets
-    monkeypatch.setattr(
-        facade, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given)
-    )
+    look = kept.style_targets
+    monkeypatch.setattr(kept, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given))
     library.paint(soft(1), soft(2, 96, 72), stroke_size=stroke_size, **SMALL)
     assert set(shapes) == {seen}
 
@@ -157,7 +155,7 @@ def test_strokes_are_the_same_against_the_picture_at_any_size(size):
     checks = torch.tensor((x // 6 + y // 6) % 2, dtype=torch.float32).expand(1, 3, -1, -1)
     widths = []
     for stroke_size in (0.5, 1.0):
-        shapes = facade.Kept(Settings(size=size, stroke_size=stroke_size)).picture("style", checks)
+        shapes = kept.Kept(Settings(size=size, stroke_size=stroke_size)).picture("style", checks)
         flips = (luminance(shapes)[0, 0].mean(dim=0) * 0 + (luminance(shapes)[0, 0, 2] > 0.5)).diff().abs().sum()
         widths.append(shapes.shape[3] / (float(flips) + 1) / size)
     assert widths == pytest.approx([6 / 96 / 2, 6 / 96], rel=0.1)
@@ -351,7 +349,7 @@ def objective_of_run(photograph, painting, regions):
     """The first objective of a run of one size."""
     settings = Settings(size=96, scales=1, style_weight=1e8, precision="float32", smooth_chroma=False)
     sources = {"content": photograph, "style": painting, **facade.of_regions(regions)}
-    objectives_at = facade._prepared(settings, sources, None, facade.Kept(settings), regions).objectives_at
+    objectives_at = preparation.prepared(settings, sources, None, kept.Kept(settings), regions).objectives_at
     return next(iter(objectives_at(1.0)))
 
 

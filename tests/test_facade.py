@@ -7,8 +7,10 @@ from PIL import Image
 from torch.nn import functional as nnf
 
 import impasto
+from impasto.assembly import network_of, objective_of
+from impasto.devices import device_of, memory, precisions_of
 from impasto.errors import InputError, LimitError, UsageError
-from impasto.facade import device_of, memory, network_of, objective_of, picture, precisions_of
+from impasto.kept import picture
 from impasto.pyramid import resized
 from impasto.starts import white_noise
 from impasto.views import smooth_chroma

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from nets import tiny_network
 
 import impasto
+from impasto.assembly import objective_of
 from impasto.content import CONTENT_LOSSES
 from impasto.disk import Disk
 from impasto.errors import LimitError, UsageError
-from impasto.facade import objective_of
 from impasto.features import LEAST_SIDE
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
@@ -279,7 +279,7 @@ def test_where_nothing_can_be_cut_any_more_it_is_told(monkeypatch):
 SCARCE = """
 import re, resource, torch
 from pathlib import Path
-from impasto.facade import network_of, objective_of
+from impasto.assembly import network_of, objective_of
 from impasto.settings import Settings
 from impasto.tiling import Cut, InPlaces
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import impasto
-from impasto import facade
+from impasto import assembly, kept
 from impasto.errors import UsageError
 from impasto.images.decoding import read_recipe
 
@@ -137,9 +137,10 @@ class Counted:
 
 
 def test_a_painter_loads_and_measures_once(monkeypatch):
-    counted = {name: Counted(getattr(facade, name)) for name in ("load_network", "style_targets")}
+    homes = {"load_network": assembly, "style_targets": kept}
+    counted = {name: Counted(getattr(home, name)) for name, home in homes.items()}
     for name, function in counted.items():
-        monkeypatch.setattr(facade, name, function)
+        monkeypatch.setattr(homes[name], name, function)
     painter = impasto.Painter("sample:wave", **TWO_SIZES, precision="float32")
     first = painter.paint("sample:chelsea")
     calls = {name: function.calls for name, function in counted.items()}

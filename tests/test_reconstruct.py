@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import impasto
+from impasto.assembly import objective_of
 from impasto.errors import InputError, UsageError
-from impasto.facade import objective_of, picture
+from impasto.kept import picture
 from impasto.network.registry import load_network
 from impasto.settings import STYLE_LAYERS, Settings, validated
 

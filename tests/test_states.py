@@ -13,7 +13,7 @@ import torch
 from nets import tiny_network
 from safetensors.torch import load, save
 
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.images.resizing import scaled
 from impasto.objective import TotalLoss
 from impasto.pyramid import CoarseToFine
@@ -124,7 +124,7 @@ import torch
 from nets import tiny_network
 from torch.utils._python_dispatch import TorchDispatchMode
 from impasto import solver
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.settings import Settings
 
 class Asked(TorchDispatchMode):  # counts what makes a GPU wait

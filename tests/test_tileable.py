@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from nets import tiny_network
 
 import impasto as library
+from impasto.assembly import objective_of
 from impasto.errors import UsageError
-from impasto.facade import objective_of, view_of
 from impasto.images.joining import DEPTH, joined
 from impasto.losses import laplacian, total_variation
 from impasto.network.endless import Endless, around
 from impasto.network.protocol import Network
+from impasto.preparation import view_of
 from impasto.settings import Settings
 from impasto.views import Through
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.facade import network_of, objective_of
+from impasto.assembly import network_of, objective_of
 from impasto.settings import validated
 from impasto.tiling import MARGIN, STRIDE, bytes_of, places_of
 

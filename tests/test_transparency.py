@@ -10,10 +10,10 @@ from nets import tiny_network
 from PIL import Image
 
 import impasto as library
+from impasto.assembly import objective_of
 from impasto.balance import content_distance
 from impasto.cli.run import whole_size
 from impasto.errors import InputError
-from impasto.facade import objective_of
 from impasto.features import Features
 from impasto.images.files import read_with_alpha
 from impasto.images.resizing import resized

@@ -9,7 +9,7 @@ from nets import tiny_network
 from skimage.color import rgb2lab
 
 import impasto
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.losses import LUMINANCE, laplacian, luminance
 from impasto.settings import Settings
 from impasto.views import AlongEdgesOf, Through, WithLabOf, as_it_is, grey, is_grey, lab_of, smooth_chroma, srgb_of

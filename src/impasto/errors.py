@@ -1,5 +1,8 @@
 """Every error a user can meet, with the exit code of the command line."""
 
+from collections.abc import Callable
+from typing import Any
+
 
 class ImpastoError(Exception):
     """Something a user can understand and act on. Its text says what happened, where, and what to do.
@@ -38,3 +41,11 @@ class WeightsError(ImpastoError):
     """Network weights that are missing, damaged, or not what they should be."""
 
     exit_code = 6
+
+
+def named(parameter: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """What ``function`` gives; where it finds that its argument makes no sense, the error names the ``parameter``."""
+    try:
+        return function(*args, **options)
+    except UsageError as error:
+        raise UsageError(f"`{parameter}`: {error}") from error

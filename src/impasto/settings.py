@@ -174,6 +174,9 @@ class Settings(BaseModel):
     """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
     coarse_steps: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
+    full_steps_to: Annotated[int, Field(ge=16)] = 1024
+    """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion. What
+    is left to be done there is fine, and soon done."""
     quality: Literal["draft", "normal", "fine"] | None = None
     """When "auto" ends: see ``ENOUGH``; None is "normal". Given without ``steps``, it means "auto"."""
     scales: Annotated[int, Field(ge=1, le=16)] = 16
@@ -264,7 +267,8 @@ class Settings(BaseModel):
         """Steps of the solver at one of ``factors``, at most."""
         if self.steps == "auto":
             return MOST_STEPS if factor == 1 else MOST_COARSE_STEPS
-        return self.steps if factor == 1 else int(self.steps * self.coarse_steps)
+        part = min(1.0, self.full_steps_to / (self.size * factor))
+        return math.ceil(part * (self.steps if factor == 1 else int(self.steps * self.coarse_steps)))
 
     def settled(self, losses: Sequence[float]) -> bool:
         """Whether, after steps that gave these ``losses`` at one size, more would not show."""
@@ -331,6 +335,7 @@ class Options(TypedDict, total=False):
     size: int
     steps: int | Literal["auto"]
     coarse_steps: float
+    full_steps_to: int
     quality: Literal["draft", "normal", "fine"] | None
     scales: int
     content_weight: float

@@ -200,8 +200,8 @@ class Needs:
         return PROGRAM + self.evaluation(side) + self.pictures + (0 if on_disk else self.targets + self.pairs)
 
     @property
-    def on_disk(self) -> int:
-        """Bytes there of what may be there; pairs in bfloat16."""
+    def disk(self) -> int:
+        """Bytes there of what may be on a disk; pairs in bfloat16."""
         return self.targets + self.pairs // 2
 
 
@@ -238,7 +238,7 @@ def planned(needs: Needs, memory: int, tile: str | int = "auto") -> Plan:
         if (total := needs.total(side, on_disk=on_disk)) <= memory:
             beyond = needs.total(None, on_disk=on_disk) - PROGRAM
             whole = needs.pixels * (memory - PROGRAM) // beyond
-            return Plan(side, on_disk, total, whole, needs.on_disk if on_disk else 0)
+            return Plan(side, on_disk, total, whole, needs.disk if on_disk else 0)
     side, on_disk = ways[-1]
     total = needs.total(side, on_disk=on_disk)
     if tile == "off" or isinstance(tile, int):

@@ -12,7 +12,7 @@ from benchmarks.peers import (
     square_root,
     wasserstein,
 )
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.network.protocol import CAFFE
 from impasto.network.registry import load_network
 from impasto.network.weights import Weights, save_weights

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.speed import PlainLoop, operations
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.settings import validated
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from nets import tiny_weights
 from PIL import Image
 
 import impasto as library
-from impasto import facade
+from impasto import assembly, facade, kept
 from impasto.cli import app
 from impasto.cli.options import layers, style_losses
 from impasto.errors import DivergedError, LimitError, UsageError
@@ -65,8 +65,10 @@ def test_the_picture_that_is_saved_has_the_loss_that_is_told(
     assert (saved["event"], saved["path"]) == ("saved", "out.png")
     assert saved["loss"] == min(step["loss"] for step in steps) < steps[0]["loss"]
     settings = Settings(size=SIZE, weights=tiny, pooling=pooling)
-    pictures = [facade.picture(path, settings) for path in (photograph, painting)]
-    objective = facade.objective_of(settings, load_network(weights=tiny, pooling=pooling, edges="mirrored"), *pictures)
+    pictures = [kept.picture(path, settings) for path in (photograph, painting)]
+    objective = assembly.objective_of(
+        settings, load_network(weights=tiny, pooling=pooling, edges="mirrored"), *pictures
+    )
     terms, _ = objective.value_and_gradient(library.read("out.png"))
     assert sum(terms.values()) == pytest.approx(saved["loss"], rel=0.05)  # 8 bits are all that is saved
     assert here() == ["out.png"]

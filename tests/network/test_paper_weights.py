@@ -8,8 +8,8 @@ import pytest
 import reference
 import torch
 
+from impasto.assembly import objective_of
 from impasto.errors import WeightsError
-from impasto.facade import objective_of
 from impasto.images.files import read
 from impasto.network.registry import load_network
 from impasto.network.vgg import LAYERS, VGG

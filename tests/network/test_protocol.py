@@ -6,8 +6,8 @@ from nets import INPUT, tiny_network, tiny_weights
 from torch import nn
 
 import impasto
+from impasto.assembly import network_of, objective_of
 from impasto.errors import UsageError, WeightsError
-from impasto.facade import network_of, objective_of
 from impasto.network.protocol import Network, by_its_name
 from impasto.network.vgg import CHAINS, VGG, chain_of
 from impasto.objective import heads_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.facade import objective_of
+from impasto.assembly import objective_of
 from impasto.network.vgg import VGG
 from impasto.settings import validated
 from impasto.solver import Objective, minimise

@@ -239,6 +239,16 @@ CoarseSteps = Annotated[
         "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="1.5"
     ),
 ]
+FullStepsTo = Annotated[
+    int | None,
+    option(
+        "--full-steps-to",
+        panel=RUN,
+        text="Sizes larger than that take fewer steps, in inverse proportion.",
+        metavar="PX",
+        default="1024",
+    ),
+]
 
 
 def style_loss_option(default: str) -> Any:

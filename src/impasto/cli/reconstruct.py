@@ -149,6 +149,7 @@ def texture(
     steps: o.Steps = None,
     quality: o.Quality = None,
     coarse_steps: o.CoarseSteps = None,
+    full_steps_to: o.FullStepsTo = None,
     scales: o.Scales = None,
     solver: o.Solver = None,
     network: o.Network = None,

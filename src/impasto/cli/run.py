@@ -103,7 +103,7 @@ def foresee(settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]"
 
     from impasto.cli.console import duration, plan
     from impasto.cli.progress import OVERHEAD, Work
-    from impasto.facade import foreseen
+    from impasto.preparation import foreseen
     from impasto.tiling import gigabytes
 
     first, *_, last = list(trial)

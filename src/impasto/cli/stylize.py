@@ -113,6 +113,7 @@ def stylize(
     steps: o.Steps = None,
     quality: o.Quality = None,
     coarse_steps: o.CoarseSteps = None,
+    full_steps_to: o.FullStepsTo = None,
     scales: o.Scales = None,
     solver: o.Solver = None,
     network: o.Network = None,

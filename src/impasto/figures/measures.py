@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from impasto import facade
 from impasto.features import Features
+from impasto.kept import picture
 from impasto.network.registry import load_network
 from impasto.objective import seen
 from impasto.settings import STYLE_LAYERS, Settings
@@ -31,13 +31,13 @@ def measures(
     network, image = _network(settings.network, settings.weights, settings.pooling), image.cpu()
     features = seen(network, image, LAYERS)
     if photograph:
-        p = facade.picture(photograph, settings)
+        p = picture(photograph, settings)
         if p.shape == image.shape:
             found["pixel_error"] = float((image - p).square().mean().sqrt())
             wanted = seen(network, p, LAYERS)
             found["content_error"] = {layer: missed(F.matrix, wanted[layer].matrix) for layer, F in features.items()}
     if painting:
-        wanted = seen(network, facade.picture(painting, settings), LAYERS)
+        wanted = seen(network, picture(painting, settings), LAYERS)
         found["style_error"] = {layer: missed(mean_gram(F), mean_gram(wanted[layer])) for layer, F in features.items()}
     return found
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from impasto import facade
 from impasto.atomic import atomic
 from impasto.errors import UsageError
 from impasto.figures.measures import LAYERS
 from impasto.figures.panels import Painted
 from impasto.figures.paper import FIRST, SECOND, Figure, Panel
 from impasto.images.colour import to_srgb
+from impasto.kept import picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Page
@@ -63,7 +63,7 @@ def draw(figure: Figure, panels: Mapping[str, Painted]) -> "Page":
 
 def corner(ax: "object", panel: Panel) -> None:
     """The painting in the lower left corner, as in Figure 2."""
-    painting = facade.picture(panel.painting, panel.settings)[0].permute(1, 2, 0).numpy()
+    painting = picture(panel.painting, panel.settings)[0].permute(1, 2, 0).numpy()
     inset = ax.inset_axes((0, 0, 0.28, 0.28), anchor="SW")  # type: ignore[attr-defined]
     inset.imshow(painting)
     inset.set(xticks=[], yticks=[])

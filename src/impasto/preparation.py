@@ -1,0 +1,227 @@
+"""All that a run needs before its first step: pictures, masks, views, objectives, and a plan that memory allows."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from impasto.assembly import masks_at, objective_of, painted_regions, spectrum_term, with_names_of
+from impasto.balance import Dial, content_distance
+from impasto.colours import COLOURS
+from impasto.disk import Disk
+from impasto.errors import UsageError
+from impasto.images.files import Source, read
+from impasto.images.joining import joined
+from impasto.images.resizing import resized, scaled, scaled_size
+from impasto.images.transparency import there
+from impasto.kept import Kept
+from impasto.network.protocol import Network
+from impasto.network.registry import cache as cache_of_networks
+from impasto.network.vgg import VGG
+from impasto.paintings import shares
+from impasto.pyramid import ObjectivesAt
+from impasto.recipe import reading
+from impasto.regions import Mask, Region, guides
+from impasto.settings import Settings
+from impasto.solver import LBFGS, Objective, solver_of
+from impasto.starts import STARTS, Canvas, start_from, with_clouds
+from impasto.tensors import free_memory
+from impasto.tiling import SIDES, InPlaces, Needs, Plan, bytes_of, planned
+from impasto.views import (
+    AlongEdgesOf,
+    Continued,
+    LeftAsItIs,
+    Through,
+    View,
+    WithColoursOf,
+    WithLabOf,
+    as_it_is,
+    grey,
+    is_grey,
+    smooth_chroma,
+)
+
+OnPart = Callable[[float], object]
+"""Called, where a picture is looked at in places, after each with what part of an evaluation is done."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What ``coarse_to_fine`` wants: the objectives, the ``start`` and the settings; the ``view`` of what the solver
+    moves; the ``dial`` of β; the ``alpha`` of a transparent photograph; and how all this fits into memory."""
+
+    objectives_at: ObjectivesAt
+    start: Tensor
+    settings: Settings
+    view: View
+    dial: Dial | None
+    alpha: Tensor | None
+    plan: Plan
+
+
+def prepared(
+    settings: Settings,
+    sources: Mapping[str, Source],
+    canvas: Canvas | None,
+    kept: Kept,
+    regions: Sequence[Region] = (),
+    on_part: OnPart | None = None,
+) -> Prepared:
+    """What a run from ``sources`` wants, pictures by what they are for. Raises what ``stylize`` raises at the call."""
+    refuse_nonsense(settings, sources, regions)
+    device, network_in = kept.device, kept.network
+    pictures, alphas = kept.pictures(sources)
+    counted = {role: there(alpha) for role, alpha in alphas.items()}
+    precisions = kept.precisions
+    settings = with_names_of(network_in(precisions[0]), settings)
+    masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
+    shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
+    if settings.tileable and "content" in pictures:
+        pictures["content"] = joined(pictures["content"])
+    height, width = canvas or next(iter(pictures.values())).shape[2:]
+    plan = plan_of(
+        settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
+    )
+    cut, disk = plan.cut, Disk(cache_of_networks()) if plan.on_disk else None
+    if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
+        settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})
+    start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
+    whole = masks_at(height, width, regions, masks)
+    if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
+        view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
+    if "content" in counted:
+        view = Continued(view, counted["content"])
+    pictures = coloured(settings, pictures, counted.get("content"))
+    scored: View = grey if COLOURS[settings.colour].kept else as_it_is
+
+    @cache
+    def distance_at(height: int, width: int) -> Callable[[Tensor], float]:
+        network, photograph = network_in(precisions[0]), resized(pictures["content"], height, width)
+        layer, guide = next(iter(settings.content_layers)), None
+        if "content" in counted:
+            guide = guides(network, resized(counted["content"], height, width), [layer]).of_layer[layer]
+        return content_distance(network, layer, photograph, guide)
+
+    def distance(image: Tensor) -> float:
+        return distance_at(*image.shape[2:])(scored(view(image)))
+
+    has_both = "content" in pictures and len(pictures) > 1
+    dial = Dial(distance, device) if settings.distance is not None and has_both else None
+    multiple = 1.0 if dial is None else dial.multiple
+
+    def objectives_at(factor: float) -> Iterator[Objective]:
+        if device.type == "cuda":
+            with torch.no_grad():
+                view(scaled(start, factor))  # what views keep of a size is made here, and not while it is recorded
+        sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
+        small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
+        counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
+        for precision in precisions:
+            photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
+            painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
+            total = objective_of(
+                *(settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts),
+                cut=cut,
+                disk=disk if factor == 1 else None,
+            )
+            if settings.spectrum_weight:
+                spectra = spectrum_term(settings, paintings, *scaled_size(start, factor))
+                total = replace(total, terms=[*total.terms, spectra])
+            objective: Objective = InPlaces(total, cut, on_part, disk)
+            for seen in (scored, view):
+                objective = objective if seen is as_it_is else Through(objective, seen)
+            yield objective
+
+    return Prepared(objectives_at, start, settings, view, dial, alphas.get("content"), plan)
+
+
+def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> Plan:
+    """How a run of so many pictures would fit into memory. Raises what ``stylize`` raises."""
+    kept = Kept(settings)
+    network = kept.network(kept.precisions[0])
+    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps=3.0 * pictures - 3)
+
+
+def plan_of(settings: Settings, network: Network, height: int, width: int, device: torch.device, maps: float) -> Plan:
+    """How a run of this size fits into memory: what the settings allow of it, or nine tenths of what is free; on a GPU
+    two fifths of that for an evaluation. Raises LimitError where it does not."""
+    memory = settings.memory or round(0.9 * free_memory(device))
+    layers = {**settings.content_layers, **settings.style_layers}
+    history = getattr(solver_of(settings.solver), "history", 2)
+    needs = Needs(network, layers, settings.content_layers, height, width, history, maps)
+    if device.type != "cuda" or settings.tile != "auto":
+        return planned(needs, memory, "off" if settings.tileable else settings.tile)
+    if not isinstance(network, VGG) or settings.tileable:
+        return Plan(None, False, memory)
+    fitting = (side for side in (None, *SIDES) if bytes_of(network, needs.seen(side)) <= 0.4 * memory)
+    return Plan(next(fitting, None), False, memory)
+
+
+def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: Sequence[Region]) -> None:
+    """Raise UsageError for settings that say nothing about such a run, or two things that do not go together."""
+    usual = Settings()
+    of_a_photograph, of_a_painting = ("keep_lines", "photoreal"), ("stroke_size", "spectrum_weight", "blend")
+    has_painting = any(role.startswith("style") for role in sources)
+    for names, given, what in (
+        (of_a_photograph, "content" in sources, "photograph"),
+        (of_a_painting, has_painting, "painting"),
+    ):
+        for name in names:
+            if not given and getattr(settings, name) != getattr(usual, name):
+                raise UsageError(f"`{name}` needs a {what}, and there is none")
+    if settings.tileable and not isinstance(settings.network, str | VGG):
+        raise UsageError(
+            "`tileable` has to know how far a network sees: it goes with VGG and `lite`, not with your own"
+        )
+    if settings.tileable and settings.photoreal:
+        raise UsageError("`photoreal` looks at the picture in windows that end at its edges: `tileable` does without")
+    if regions and settings.spectrum_weight:
+        raise UsageError("`spectrum_weight` is of whole pictures, and does not go with `regions`")
+    if settings.carried != usual.carried and not regions:
+        raise UsageError("`carried` says how masks are carried, and there are no `regions`")
+    if settings.tileable and isinstance(settings.tile, int):
+        raise UsageError("`tile` cuts pictures, and one whose edges join, as `tileable` asks for, is seen as a whole")
+    if settings.photoreal and settings.keep_lines:
+        raise UsageError("`photoreal` keeps every line of the photograph: `keep_lines` has nothing to do")
+
+
+def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | None = None) -> dict[str, Tensor]:
+    """``pictures`` as they are looked at, with the colours that are asked for; of the photograph's those count that are
+    ``here``. Raises UsageError where there is no photograph to have any from."""
+    colours, photograph = COLOURS[settings.colour], pictures.get("content")
+    if settings.colour == "painting":
+        return dict(pictures)
+    if photograph is None:
+        raise UsageError(f"`colour`: '{settings.colour}' takes colours from a photograph, and there is none")
+    pixels = photograph if here is None else photograph.flatten(2)[..., here.flatten() > 0].unsqueeze(2)
+    paintings = {role: colours.painting(of, pixels) for role, of in pictures.items() if role != "content"}
+    found = {"content": photograph, **paintings}
+    return {role: grey(of) for role, of in found.items()} if colours.kept else found
+
+
+def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
+    """What is scored and saved of the image that the solver moves."""
+    smooth = partial(smooth_chroma, edges="circular") if settings.tileable else smooth_chroma
+    view: View = smooth if settings.smooth_chroma else as_it_is
+    kept = COLOURS[settings.colour].kept
+    if kept in ("chroma", "lab") and "content" in pictures:
+        view = WithLabOf(pictures["content"]) if kept == "lab" else WithColoursOf(pictures["content"])
+    elif kept or (settings.keep_grey and all(map(is_grey, pictures.values()))):
+        view = grey
+    return AlongEdgesOf(view, pictures["content"]) if settings.photoreal else view
+
+
+def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 c h2 w2"]:
+    """``picture`` with a long side of ``size`` px, or as it is where it has no more."""
+    return scaled(picture, min(1.0, size / max(picture.shape[2:])))
+
+
+def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
+    """Where the solver starts, as large as ``canvas``: a start by its name, or a file, stretched to fit. Raises
+    UsageError for a start from a picture that this run does not have, InputError for a file that cannot be read."""
+    if settings.init in STARTS:
+        return start_from(settings.init, pictures, canvas, settings.seed)
+    return with_clouds(resized(read(settings.init, **reading(settings, "init")), *canvas), settings.seed)
