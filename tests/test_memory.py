@@ -233,8 +233,8 @@ def test_nonsense_is_refused(wrong):
 
 def test_effort_counts_what_is_looked_at():
     assert effort(2048, 2048) == effort(2048, 2048, 4096) == 2048**2
-    seen = 4 * (1024 + 80) ** 2
-    assert effort(2048, 2048, 1024) == pytest.approx(seen + 0.4 * 3 / 4 * seen)
+    here, whole = 4 * (1024 + 32) ** 2, 2048**2
+    assert effort(2048, 2048, 1024) == pytest.approx(0.65 * (here + 0.4 * 3 / 4 * here) + 0.35 * whole)
     assert 24e6 < effort(4000, 6000, 2048) < effort(4000, 6000, 1024) < effort(4000, 6000, 256)
 
 

@@ -1,6 +1,7 @@
 """Terms add up: a picture looked at place by place has the value and the gradient that it has as a whole."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -111,3 +112,30 @@ def test_one_place_of_all_is_the_whole():
     network = tiny_network().double()
     terms = every_term(network, 48, 40, {"conv3_1": 1.0}, SHALLOW)
     compare(network, terms, picture(48, 40, 0), [Place.whole(48, 40)])
+
+
+@pytest.mark.parametrize("edges", ["black", "mirrored"])
+@pytest.mark.parametrize("border", ["pool1", "pool3", "pool4", "conv3_2"])
+@pytest.mark.parametrize("factored", [False, True])
+def test_what_lies_deeper_adds_up_too(edges, border, factored):
+    """In places of its own, with no more of a margin around either than it sees."""
+    network = tiny_network(factored=factored).double()
+    network.edges = edges
+    height, width = 215, 305
+    terms = every_term(network, height, width, {"conv4_2": 1.0, "conv2_2": 0.3}, DEEP)
+    x = picture(height, width, 0)
+    whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
+    parted, margin = TotalLoss(network, terms).parted(border), 64 if border == "pool4" else 32
+    assert parted.deeper is not None
+    for of_picture, of_map in (((1, 1, 0), (1, 1, 0)), ((2, 3, margin), (1, 1, 0)), ((3, 2, margin), (2, 1, 96))):
+        deeper = replace(parted.deeper, places=places(height, width, *of_map))
+        found = replace(parted, places=places(height, width, *of_picture), deeper=deeper)
+        values, found_gradient = found.value_and_gradient(x)
+        assert dict(values) == pytest.approx(dict(whole), rel=1e-10)
+        torch.testing.assert_close(found_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+
+
+def test_what_does_not_look_deeper_is_not_parted():
+    network = tiny_network().double()
+    total = TotalLoss(network, every_term(network, 64, 96, {"conv3_1": 1.0}, SHALLOW))
+    assert total.parted("pool3") is total

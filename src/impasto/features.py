@@ -44,6 +44,10 @@ class Place:
         """Whether it is all of the picture."""
         return self == Place.whole(self.height, self.width)
 
+    def seen(self, stride: int = 1) -> tuple[slice, slice]:
+        """The rows and columns that are seen, of the picture or of a map with this stride."""
+        return _positions(self.seen_rows, 0, stride, self.height), _positions(self.seen_columns, 0, stride, self.width)
+
     @property
     def pixels(self) -> int:
         """Those that count."""
@@ -174,6 +178,15 @@ class Features:
         rows, columns = self.in_picture if self.place and not self.place.is_whole else EVERYWHERE
         shape = (len(range(*rows.indices(height))), len(range(*columns.indices(width))))
         return Part(values.T.reshape(*shape, -1).movedim(-1, 0), (rows, columns), (height, width), self.disk)
+
+    def back_in_sight(self, of_map: Float[Tensor, "1 N_own h_l w_l"]) -> Float[Tensor, "1 N_own h w"]:
+        """What came back to the map of the whole picture, at the positions of it that are seen here and count."""
+        if self.place is None or self.place.is_whole:
+            return of_map
+        b, N, h, w = self.activation.shape
+        found = of_map.new_zeros(b, h, w, N).movedim(-1, 1)
+        found[..., *self.counted] = of_map[..., *self.in_picture]
+        return found
 
     @cached_property
     def matrix(self) -> Float[Tensor, "N M"]:

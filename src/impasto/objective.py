@@ -21,12 +21,15 @@ from impasto.network.protocol import Network, Pullback
 from impasto.network.vgg import VGG
 from impasto.style import StyleLoss, Sums, as_it_is
 from impasto.tensors import Numbers, side_by_side, wide
-from impasto.terms import PIXELS, Term
+from impasto.terms import PIXELS, Term, of
 
 Anything = TypeVar("Anything")
 
 SumsOfTerms = dict[str, dict[int, Sums]]
 """What is summed over places, by layer, and by a term's number among the terms."""
+
+DEEPER = -1
+"""In the place of a term's number: the map that is looked at further."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class TotalLoss:
     Without ``places`` the picture is one place. Every term's statistic is summed over the places; its loss, and the
     loss's gradient D with respect to the sums, follow from the sums alone; and D then goes back from each place to its
     pixels. What the last place saw is kept until then; the others are looked at a second time.
+
+    What lies ``deeper`` than a layer, the ``border``, may be an objective of its own: its picture is that layer's map,
+    which the places add up to, and its gradient is the map's. The map is small, so its places can be large or all of
+    it; and those of the picture need no more of a margin than the border sees.
     """
 
     network: Network
@@ -43,9 +50,12 @@ class TotalLoss:
     places: Sequence[Place] = ()
     told: Callable[[float], object] | None = None
     """Called, where there are several places, after each with what part of the evaluation is done."""
+    border: str | None = None
+    deeper: "TotalLoss | None" = None
 
-    def value_and_gradient(self, image: Float[Tensor, "1 3 h w"]) -> tuple[Numbers, Float[Tensor, "1 3 h w"]]:
+    def value_and_gradient(self, image: Float[Tensor, "1 C h w"]) -> tuple[Numbers, Float[Tensor, "1 C h w"]]:
         *before, last = self.places or [Place.whole(*image.shape[2:])]
+        stride = stride_of(self.network)
         with torch.no_grad():
             sums = added(self.tell(n, Sight(self, image, place).sums) for n, place in enumerate(before, 1))
         sight = Sight(self, image, last)
@@ -53,11 +63,22 @@ class TotalLoss:
         if not before:
             return Numbers(values), sight.gradient(D)
         gradient = torch.zeros_like(image)
-        gradient[..., last.seen_rows, last.seen_columns] = sight.gradient(dict(D))
+        gradient[..., *last.seen(stride)] = sight.gradient(dict(D))
         for n, place in enumerate(before):
             own = Sight(self, image, place).gradient(dict(D))
-            gradient[..., place.seen_rows, place.seen_columns] += self.tell(len(before) + 3 + 2 * n, own)
+            gradient[..., *place.seen(stride)] += self.tell(len(before) + 3 + 2 * n, own)
         return Numbers(values), gradient
+
+    def parted(self, border: str) -> "TotalLoss":
+        """The same, with what lies deeper than ``border`` an objective of its own, if a term looks there."""
+        if not isinstance(self.network, VGG) or border not in self.network.chain:
+            return self
+        rest = self.network.after(border)
+        if self.layers.isdisjoint(rest.chain):
+            return self
+        deeper = TotalLoss(rest, of(self.terms, rest.chain))
+        here = of(self.terms, {PIXELS, *self.network.chain}.difference(rest.chain))
+        return replace(self, terms=here, border=border, deeper=deeper)
 
     def tell(self, done: int, what: Anything) -> Anything:
         """``what``, after so many thirds of the work of a place."""
@@ -68,17 +89,23 @@ class TotalLoss:
     @cached_property
     def layers(self) -> set[str]:
         """Those of the network that a term looks at."""
-        return {layer for term in self.terms for layer in term.layers} - {PIXELS}
+        looked_at = {layer for term in self.terms for layer in term.layers} - {PIXELS}
+        return looked_at if self.border is None else looked_at | {self.border}
 
     def statistics(self, layer: str, F: Features) -> dict[int, Sums]:
-        """What the terms take of one layer, by their number among the terms."""
-        return {at: term.statistic(layer, F) for at, term in enumerate(self.terms) if layer in term.layers}
+        """What the terms take of one layer, by their number among the terms; and what goes deeper."""
+        found = {at: term.statistic(layer, F) for at, term in enumerate(self.terms) if layer in term.layers}
+        return found | ({DEEPER: (F.placed(F.V.detach()),)} if layer == self.border else {})
 
     def losses(self, sums: SumsOfTerms) -> tuple[dict[str, Tensor], SumsOfTerms]:
         """The terms by name, and the gradient of their sum with respect to ``sums``."""
         values: dict[str, Tensor] = {}
         D: SumsOfTerms = {}
         losses: list[tuple[str, Tensor]] = []
+        if self.deeper is not None and self.border is not None:
+            (part,) = sums[self.border].pop(DEEPER)
+            found, of_map = self.deeper.value_and_gradient(part.whole[None])
+            losses.extend(found.scalars.items())
         with side_by_side(device_of(sums)) as branch:
             for layer, of_layer in sums.items():
                 D[layer] = {}
@@ -88,6 +115,8 @@ class TotalLoss:
                         loss = self.terms[at].loss(layer, leaf)
                         D[layer][at] = torch.autograd.grad(loss, list(filter(is_summed, leaf)), materialize_grads=True)
                         losses.append((self.terms[at].name, wide(loss.detach())))
+        if self.border is not None:
+            D[self.border][DEEPER] = (of_map,)
         for name, value in losses:
             values[name] = values.get(name, 0.0) + value
         return values, D
@@ -101,15 +130,15 @@ class Sight:
     others'.
     """
 
-    def __init__(self, objective: TotalLoss, image: Float[Tensor, "1 3 h w"], place: Place) -> None:
-        self.x = image[..., place.seen_rows, place.seen_columns].detach().requires_grad_(True)
+    def __init__(self, objective: TotalLoss, image: Float[Tensor, "1 C h w"], place: Place) -> None:
+        self.x = image[..., *place.seen(stride_of(objective.network))].detach().requires_grad_(True)
         activations, self.pullback = looked(objective.network, self.x, objective.layers)
         all_seen = {**activations, PIXELS: self.x}
         self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
-        features = features_of(objective.network, self.seen, place)
-        self.sums = {layer: objective.statistics(layer, F) for layer, F in features.items()}
+        self.features = features_of(objective.network, self.seen, place)
+        self.sums = {layer: objective.statistics(layer, F) for layer, F in self.features.items()}
 
-    def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 3 h w"]:
+    def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 C h w"]:
         """That of the loss with respect to the place's pixels, from D, that with respect to the sums. Uses up both D
         and what was seen."""
         gradient = None if self.pullback is None else self.pullback(lambda layer: self.own_gradient(layer, D))
@@ -120,14 +149,19 @@ class Sight:
 
     def own_gradient(self, layer: str, D: SumsOfTerms) -> Tensor:
         """With respect to what is seen in a layer, of that layer's sums."""
-        of_layer, seen = self.sums.pop(layer), self.seen.pop(layer)
+        of_layer, seen, F = self.sums.pop(layer), self.seen.pop(layer), self.features.pop(layer)
+        of_terms = D.pop(layer)
+        deeper = None
+        if of_layer.pop(DEEPER, None) is not None:
+            deeper = F.back_in_sight(*of_terms[DEEPER])
+            of_terms = {at: of_term for at, of_term in of_terms.items() if at != DEEPER}
         sums = [x for s in of_layer.values() for x in s if is_summed(x)]
-        gradients = [d for of_term in D.pop(layer).values() for d in of_term]
+        gradients = [d for of_term in of_terms.values() for d in of_term]
         pairs = [(x, d) for x, d in zip(sums, gradients, strict=True) if x.requires_grad]
         if not pairs:
-            return torch.zeros_like(seen)
-        gradient: Tensor = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
-        return gradient
+            return torch.zeros_like(seen) if deeper is None else deeper
+        own = torch.autograd.grad([x for x, _ in pairs], seen, [d for _, d in pairs])[0]
+        return together(own, deeper)
 
 
 def features_of(network: Network, seen: Mapping[str, Tensor], place: Place) -> dict[str, Features]:
@@ -140,6 +174,11 @@ def features_of(network: Network, seen: Mapping[str, Tensor], place: Place) -> d
         )
         for layer, x in seen.items()
     }
+
+
+def stride_of(network: Network) -> int:
+    """px between two positions of what it looks at."""
+    return getattr(network, "stride", 1)
 
 
 def map_size(network: Network, layer: str, place: Place) -> tuple[int, int]:
@@ -257,7 +296,7 @@ def targets(
     """What a loss makes of the statistics of a picture, or of what ``guides`` leave of it."""
 
     def sums_at(place: Place) -> SumsOfTerms:
-        view = image[..., place.seen_rows, place.seen_columns]
+        view = image[..., *place.seen()]
         found = features_of(network, network(view, set(layers)), place)
         guided = found if guides is None else {layer: F.guided(guides[layer]) for layer, F in found.items()}
         if disk is not None:

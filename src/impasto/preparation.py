@@ -125,7 +125,7 @@ def prepared(
             total = objective_of(
                 *(settings, network_in(precision), photograph, paintings, multiple, kept.targets, painted, counts),
                 cut=cut,
-                disk=disk if factor == 1 else None,
+                disk=disk,
             )
             if settings.spectrum_weight:
                 spectra = spectrum_term(settings, paintings, *scaled_size(start, factor))

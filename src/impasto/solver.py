@@ -209,7 +209,7 @@ class LBFGSState:
     pairs: Sequence[Pair] = ()
 
 
-SMALL = 10**8
+SMALL = 2 * 10**6
 """Bytes, of a picture for whose pairs there is always memory."""
 
 

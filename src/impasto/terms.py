@@ -4,7 +4,7 @@ A term looks at some layers of the network, or at the picture itself, which is l
 picture it takes a statistic; the loss is one of the statistics' sum. The whole picture is the case of one place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,6 +41,30 @@ class Term(Protocol):
     def loss(self, layer: str, sums: Any, /) -> Tensor:
         """The weighted loss, a scalar, of one layer's sums over all places."""
         ...
+
+
+@dataclass(frozen=True)
+class Of:
+    """What ``term`` says of some of its layers."""
+
+    term: Term
+    layers: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        return self.term.name
+
+    def statistic(self, layer: str, F: Features) -> Sums:
+        return self.term.statistic(layer, F)
+
+    def loss(self, layer: str, sums: Any) -> Tensor:
+        return self.term.loss(layer, sums)
+
+
+def of(terms: Iterable[Term], layers: Collection[str]) -> list[Term]:
+    """What ``terms`` say of these layers; those that say nothing of them are left out."""
+    parts = [Of(term, {layer: w for layer, w in term.layers.items() if layer in layers}) for term in terms]
+    return [part for part in parts if part.layers]
 
 
 @dataclass(frozen=True)

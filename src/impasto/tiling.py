@@ -25,6 +25,9 @@ STRIDE, MARGIN = 16, 80
 PIXEL = 12
 """Bytes of one: three floats."""
 
+BORDER = "pool3"
+"""What lies deeper has places of its own: see ``TotalLoss``. Half of the work is there, and a tenth of the memory."""
+
 
 def places_of(height: int, width: int, side: int, stride: int = STRIDE, margin: int = MARGIN) -> Iterator[Place]:
     """Parts of ``side`` x ``side`` px at most, all about as large, with a margin around. Every part begins on a
@@ -65,6 +68,17 @@ class Cut:
             return ()
         return tuple(places_of(height, width, max(stride, self.side // stride * stride), stride, margin))
 
+    def of(self, objective: TotalLoss, height: int, width: int) -> TotalLoss:
+        """``objective`` as it looks at a picture of this size. Beyond ``BORDER``, where activations are few, places are
+        twice as large."""
+        if self.side is None or not self.places(*seen_by(objective), height, width):
+            return objective
+        found = objective.parted(BORDER)
+        if found.deeper is not None:
+            beyond = Cut(2 * self.side).places(*seen_by(found.deeper), height, width)
+            found = replace(found, deeper=replace(found.deeper, places=beyond or [Place.whole(height, width)]))
+        return replace(found, places=Cut(self.side).places(*seen_by(found), height, width))
+
     def finer(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be cut further, which then it is."""
         side = max(height, width) if self.side is None else self.side
@@ -74,6 +88,11 @@ class Cut:
 
 WHOLE = Cut()
 """Pictures are looked at as a whole."""
+
+
+def seen_by(objective: TotalLoss) -> tuple[Network, Collection[str]]:
+    """The network, and the layers of it that are looked at."""
+    return objective.network, objective.layers
 
 
 def seen_around(network: VGG, layers: Collection[str]) -> tuple[int, int]:
@@ -100,19 +119,18 @@ class InPlaces:
     ) -> tuple[Mapping[str, float], Float[Tensor, "1 3 h w"]]:
         height, width = image.shape[2:]
         while True:
-            places = self.cut.places(self.objective.network, self.objective.layers, height, width)
+            objective = self.cut.of(self.objective, height, width)
             try:
-                return replace(self.objective, places=places, told=self.after_place).value_and_gradient(image)
+                return replace(objective, told=self.after_place).value_and_gradient(image)
             except (MemoryError, RuntimeError) as error:
-                if not is_lack_of_memory(error) or not self.can_be_cut(len(places), height, width):
+                if not is_lack_of_memory(error) or not self.can_be_cut(len(objective.places), height, width):
                     raise
             if image.is_cuda:
                 torch.cuda.empty_cache()
 
     def can_be_cut(self, count: int, height: int, width: int) -> bool:
         """Whether there are more than ``count`` places in a picture of this size, which from now on there are."""
-        network, layers = self.objective.network, self.objective.layers
-        while len(self.cut.places(network, layers, height, width)) <= count:
+        while len(self.cut.of(self.objective, height, width).places) <= count:
             if not self.cut.finer(height, width):
                 return False
         return True
@@ -177,8 +195,23 @@ class Needs:
 
     def evaluation(self, side: int | None) -> int:
         """What looking at a place takes: the activations, some of them twice, and of smaller blocks what lies idle."""
-        times = AT_ONCE if side is None else AT_ONCE_IN_PLACES
-        return round(times * 4 * activations(self.network, self.layers) * self.seen(side))
+        if side is None or not isinstance(self.network, VGG):
+            return round(AT_ONCE * 4 * activations(self.network, self.layers) * self.pixels)
+        if not (beyond := self.beyond):
+            return round(AT_ONCE_IN_PLACES * 4 * activations(self.network, self.layers) * self.seen(side))
+        here = replace(self, layers=[BORDER])
+        deeper = replace(self, network=self.network.after(BORDER), layers=beyond)
+        in_places = here.seen(side) * activations(here.network, here.layers)
+        in_places += deeper.seen(2 * side) * activations(deeper.network, deeper.layers)
+        maps = 2 * numbers_of(self.network, BORDER) * self.pixels
+        return round(4 * (AT_ONCE_IN_PLACES * in_places + maps))
+
+    @property
+    def beyond(self) -> list[str]:
+        """Layers deeper than ``BORDER``."""
+        if not isinstance(self.network, VGG) or BORDER not in self.network.chain:
+            return []
+        return [layer for layer in self.layers if layer in self.network.after(BORDER).chain]
 
     @property
     def pictures(self) -> int:
@@ -236,7 +269,7 @@ def planned(needs: Needs, memory: int, tile: str | int = "auto") -> Plan:
     ways.sort(key=dearness)
     for side, on_disk in ways:
         if (total := needs.total(side, on_disk=on_disk)) <= memory:
-            beyond = needs.total(None, on_disk=on_disk) - PROGRAM
+            beyond = needs.total(None, on_disk=on_disk) + on_disk * needs.targets - PROGRAM  # whole maps stay in memory
             whole = needs.pixels * (memory - PROGRAM) // beyond
             return Plan(side, on_disk, total, whole, needs.disk if on_disk else 0)
     side, on_disk = ways[-1]
@@ -259,9 +292,22 @@ FORWARD = 0.4
 """Of an evaluation, what is looking alone."""
 
 
-def effort(height: int, width: int, side: int | None = None, margin: int = MARGIN) -> float:
+HERE, AROUND, DEEPER, AROUND_DEEPER = 0.65, 32, 0.35, 48
+"""Of an evaluation, what layers up to ``BORDER`` take, and px of margin around places of these; and the same of those
+beyond it, of the default."""
+
+
+def effort(height: int, width: int, side: int | None = None) -> float:
     """Pixels that are looked at in an evaluation in places of ``side`` px, once there and back, or as much as that."""
-    if side is None or height * width <= (side + 2 * margin) ** 2:
+    if side is None or height * width <= (side + 2 * MARGIN) ** 2:
+        return float(height * width)
+    here, deeper = ((side, AROUND), (2 * side, AROUND_DEEPER))
+    return HERE * looked_at(height, width, *here) + DEEPER * looked_at(height, width, *deeper)
+
+
+def looked_at(height: int, width: int, side: int, margin: int) -> float:
+    """The same, in places with such a margin."""
+    if height * width <= (side + 2 * margin) ** 2:
         return float(height * width)
     seen = [
         len(range(place.seen_rows.start, place.seen_rows.stop))
@@ -281,7 +327,13 @@ def activations(network: Network, layers: Collection[str]) -> float:
     if not isinstance(network, VGG):
         return 290.0
     chain = [layer for layer in network.until(layers) if layer in network.convolutions]
-    return sum(network.link(layer).filters / network.strides[layer] ** 2 for layer in chain)
+    return sum(numbers_of(network, layer) for layer in chain)
+
+
+def numbers_of(network: VGG, layer: str) -> float:
+    """Numbers for each pixel that a layer gives."""
+    filters = [network.link(of).filters for of in network.until([layer]) if of in network.convolutions]
+    return filters[-1] / network.strides[layer] ** 2
 
 
 def features(network: Network, layers: Collection[str]) -> float:
@@ -291,9 +343,8 @@ def features(network: Network, layers: Collection[str]) -> float:
     readouts = network.readouts
     found = 0.0
     for layer in layers:
-        block = [of for of in network.until([layer]) if of in network.convolutions][-1]
-        filters = len(readouts[layer]) if layer in readouts else network.link(block).filters
-        found += filters / network.strides[layer] ** 2
+        read = len(readouts[layer]) / network.strides[layer] ** 2 if layer in readouts else None
+        found += numbers_of(network, layer) if read is None else read
     return found
 
 

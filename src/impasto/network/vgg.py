@@ -7,6 +7,7 @@ smaller weights.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from typing import Any
 
 import torch
@@ -54,7 +55,8 @@ class VGG(nn.Module):
     "mirrored". With that a last odd row or column is pooled too, and a layer of stride s has ⌈h / s⌉ x ⌈w / s⌉
     positions instead of ⌊h / s⌋ x ⌊w / s⌋.
 
-    Parameters are frozen: only the image is ever optimised.
+    Parameters are frozen: only the image is ever optimised. ``stride`` is the px between two positions of what it looks
+    at: 1, a picture's, or, of what comes after a layer of another network, that layer's.
 
     Raises WeightsError where the tensors do not form such a chain, UsageError for unknown edges or pooling.
     """
@@ -67,6 +69,7 @@ class VGG(nn.Module):
         edges: str = "black",
     ) -> None:
         super().__init__()
+        self.stride = 1
         self.pool = entry(POOLINGS, pooling, "pooling")
         entry(EDGES, edges, "edges")
         self.edges = edges
@@ -94,7 +97,7 @@ class VGG(nn.Module):
     @property
     def strides(self) -> dict[str, int]:
         """px between two positions of each layer."""
-        found, stride = {}, 1
+        found, stride = {}, self.stride
         for layer in self.chain:
             stride *= 1 if layer in self.links else 2
             found[layer] = stride
@@ -103,7 +106,7 @@ class VGG(nn.Module):
     @property
     def reach(self) -> dict[str, int]:
         """px beyond its own that a position of each layer sees, on each side."""
-        found, far, stride = {}, 0, 1
+        found, far, stride = {}, 0, self.stride
         for layer in self.chain:
             if layer in self.links:
                 far += stride
@@ -136,7 +139,7 @@ class VGG(nn.Module):
         assert isinstance(found, Link)
         return found
 
-    def forward(self, image: Float[Tensor, "b 3 h w"], layers: Collection[str]) -> dict[str, Tensor]:
+    def forward(self, image: Float[Tensor, "b C h w"], layers: Collection[str]) -> dict[str, Tensor]:
         """Activations ``{layer: (b, N_l, h_l, w_l)}`` of the named layers, nothing computed beyond the deepest.
 
         ``image`` is sRGB in [0, 1]; h and w at least 2 per pooling on the way (16 for conv5_1). Activations are of the
@@ -154,7 +157,7 @@ class VGG(nn.Module):
                 activations[layer] = x
         return activations
 
-    def look(self, image: Float[Tensor, "1 3 h w"], layers: Collection[str]) -> tuple[dict[str, Tensor], Pullback]:
+    def look(self, image: Float[Tensor, "1 C h w"], layers: Collection[str]) -> tuple[dict[str, Tensor], Pullback]:
         """Activations as of ``forward``, of one image, and the way back, which takes less than autograd's.
 
         Autograd would keep every activation that a convolution or a pooling has seen, for gradients of weights that
@@ -203,9 +206,18 @@ class VGG(nn.Module):
 
         return activations, pullback
 
-    def preprocessed(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    def preprocessed(self, image: Float[Tensor, "b C h w"]) -> Float[Tensor, "b C h w"]:
         """What the first layer wants to see, in the precision of the weights."""
-        return self.preprocessing(image).to(self.link(self.chain[0]).weight.dtype)
+        seen = self.preprocessing(image) if self.stride == 1 else image
+        return seen.to(self.link(self.chain[0]).weight.dtype)
+
+    def after(self, layer: str) -> "VGG":
+        """The rest of the network, which looks at what ``layer`` gives. Strides and reach are in px as before."""
+        rest = copy(self)
+        rest.stride, rest.chain = self.strides[layer], self.chain[self.chain.index(layer) + 1 :]
+        rest._modules = {"links": nn.ModuleDict()}
+        rest.links = nn.ModuleDict({name: link for name, link in self.links.items() if name in rest.chain})
+        return rest
 
     def until(self, layers: Collection[str]) -> tuple[str, ...]:
         """The chain, up to the deepest of ``layers``. Raises UsageError for one that this network does not have."""
