@@ -77,14 +77,12 @@ def pair(size: int) -> "tuple[Tensor, Tensor]":
 
 def in_places(objective: "Objective", height: int, width: int, side: int | None) -> "Objective":
     """``objective``, looking at places of ``side`` px, or, without one, at the whole picture."""
-    from dataclasses import replace
-
-    from impasto.tiling import places_of
+    from impasto.tiling import Cut
     from impasto.views import Through
 
     if isinstance(objective, Through):
         return Through(in_places(objective.objective, height, width, side), objective.view)
-    return replace(objective, places=tuple(places_of(height, width, side)) if side else ())
+    return Cut(side).of(objective, height, width)
 
 
 def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, weights: str | None) -> Record:

@@ -164,7 +164,8 @@ class Plan:
     @property
     def told(self) -> dict[str, Any]:
         """What is not as usual: it decides the rounding."""
-        return ({} if self.side is None else {"tile": self.side}) | ({"on_disk": True} if self.on_disk else {})
+        places = {} if self.side is None else {"tile": self.side, "whole": self.whole}
+        return places | ({"on_disk": True} if self.on_disk else {})
 
 
 @dataclass(frozen=True)

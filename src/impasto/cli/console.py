@@ -132,7 +132,7 @@ class Bar:
     def begun(self, settings: "Settings", step: "Step") -> None:
         recipe = step.recipe or {}
         width, height = recipe.get("size", step.size)
-        self.work = Work(settings, (width, height), (recipe.get("machine") or {}).get("tile"))
+        self.work = Work(settings, (width, height), recipe.get("machine") or {})
         self.progress.console.print(plan(settings, (width, height), recipe.get("machine")))
         self.progress.start()
         if self.task is not None:  # of the try before

@@ -18,8 +18,8 @@ def keep_freed_memory() -> None:
 
 
 def give_back_large_blocks() -> None:
-    """Those of 32 MiB and more; in between smaller ones, what is freed of them would lie in pieces that fit nothing. And
-    of what is free at the end of the heap no more than 256 MiB are kept."""
+    """Those of 32 MiB and more: in between smaller ones, what is freed of them would lie in pieces that fit nothing. Of
+    what is free at the end of the heap 256 MiB are kept."""
     if (libc := with_mallopt()) is not None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**28)
         libc.mallopt(M_MMAP_THRESHOLD, 2**25)

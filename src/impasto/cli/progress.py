@@ -1,8 +1,10 @@
 """How much of a run is done, and how long the rest takes."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from impasto.settings import Settings
     from impasto.solver import Step
 
@@ -14,10 +16,14 @@ ENOUGH = 5
 """Steps at one size that tell how long others take there."""
 
 
-class Work:
-    """The work of a run, pixels times steps, where the number of steps is known."""
+NO_PLACES: "Mapping[str, Any]" = {}
+"""Of a picture that is looked at as a whole."""
 
-    def __init__(self, settings: "Settings", size: tuple[int, int], tile: int | None = None) -> None:
+
+class Work:
+    """The work of a run, pixels times steps, where the number of steps is known; ``machine`` says in what places."""
+
+    def __init__(self, settings: "Settings", size: tuple[int, int], machine: "Mapping[str, Any]" = NO_PLACES) -> None:
         from impasto.tiling import effort
 
         width, height = size
@@ -25,7 +31,8 @@ class Work:
         self.widths = [width * factor for factor in settings.factors]
         self.steps = [settings.steps_at(factor) for factor in settings.factors]
         sizes = [(round(height * factor), round(width * factor)) for factor in settings.factors]
-        self.of_step = [effort(*at, tile) + OVERHEAD for at in sizes]
+        tile, whole = machine.get("tile"), machine.get("whole", 0)
+        self.of_step = [effort(*at, None if at[0] * at[1] <= whole else tile) + OVERHEAD for at in sizes]
         self.total = self.until(len(self.steps))
         self.began, self.latest = 0.0, (0, 0, 0.0)
 

@@ -42,6 +42,7 @@ def content(
     threads: o.Threads = None,
     memory: o.Memory = None,
     tile: o.Tile = None,
+    dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     dpi: o.Dpi = None,
@@ -92,6 +93,7 @@ def style(
     threads: o.Threads = None,
     memory: o.Memory = None,
     tile: o.Tile = None,
+    dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     dpi: o.Dpi = None,
@@ -161,6 +163,7 @@ def texture(
     threads: o.Threads = None,
     memory: o.Memory = None,
     tile: o.Tile = None,
+    dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
     dpi: o.Dpi = None,
@@ -181,10 +184,10 @@ def texture(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin(settings: "Settings", on_part: o.OnPart, style: "Source") -> o.Course:
+    def begin(settings: "Settings", on_part: o.OnPart, style: "Source", canvas: tuple[int, int]) -> o.Course:
         from impasto import facade
 
-        return facade.texture(style, width, height, settings, on_part=on_part)
+        return facade.texture(style, *canvas[::-1], settings, on_part=on_part)
 
     name = f"{width}x{height}"
     run(settings, {"style": painting}, begin, options, name=name, canvas=(height, width))

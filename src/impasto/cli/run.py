@@ -44,6 +44,7 @@ def run(
     """
     from impasto.images.decoding import decode
     from impasto.images.output import check_output, check_size
+    from impasto.images.sizes import MIN_SIDE
     from impasto.recipe import files_read, reading
 
     tries = options.get("tries", 1)
@@ -64,6 +65,7 @@ def run(
     shapes = {role: decode(file, **reading(settings, role)).shape for role, file in read}
     for file in also:
         decode(file, max_pixels=settings.max_pixels)
+    given: dict[str, Any] = {} if canvas is None else {"canvas": canvas}
     height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
         check_size(outs[0], width, height)
@@ -76,14 +78,18 @@ def run(
         torch.set_num_threads(options["threads"])
     if options.get("dry_run"):
         trial = settings.model_copy(update=TRIAL | {"size": min(settings.size, TRIAL["size"])})
-        foresee(settings, (width, height), begin(trial, lambda _: None, **sources), as_json=options["as_json"])
+        if canvas is not None:
+            part = min(1.0, TRIAL["size"] / max(canvas))
+            given["canvas"] = tuple(max(MIN_SIDE, round(part * side)) for side in canvas)
+        small = begin(trial, lambda _: None, **sources, **given)
+        foresee(settings, (width, height), small, len(sources), as_json=options["as_json"])
         return
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
         painted: list[Picture | None] = []
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options)
-            painted.append(follow(begin(of_try, report.part, **sources), of_try, save, between))
+            painted.append(follow(begin(of_try, report.part, **sources, **given), of_try, save, between))
             if fours and (picture := painted[-1]):
                 sheet_of_four(picture, fours[n])
                 report.sheet(str(fours[n]), "four of it")
@@ -97,8 +103,10 @@ TRIAL: dict[str, Any] = {"size": 256, "scales": 1, "steps": 4, "memory": None, "
 """Of a run of which only its speed is wanted."""
 
 
-def foresee(settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]", *, as_json: bool) -> None:
-    """Print what a run of this size will take, the steps of a small ``trial`` having told how fast this machine is."""
+def foresee(
+    settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]", pictures: int, *, as_json: bool
+) -> None:
+    """Print what a run of this size takes, with so many pictures: how fast this machine is, a small ``trial`` tells."""
     import json
 
     from impasto.cli.console import duration, plan
@@ -110,8 +118,8 @@ def foresee(settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]"
     machine = (first.recipe or {}).get("machine", {})
     pixels = last.size[0] * last.size[1] + OVERHEAD
     of_pixel = (last.seconds - first.seconds) / max(last.evaluations - first.evaluations, 1) / pixels
-    fits = foreseen(settings, *size)
-    work = Work(settings, size, fits.side)
+    fits = foreseen(settings, *size, pictures)
+    work = Work(settings, size, fits.told)
     seconds = EVALUATIONS * of_pixel * work.total
     if as_json:
         told = {"size": size, "seconds": round(seconds), "memory": fits.bytes, "disk": fits.disk}
