@@ -30,6 +30,7 @@ from .process import memory_in_use, memory_of_process
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from impasto.disk import Disk
     from impasto.solver import Objective
 
 Record = dict[str, Any]
@@ -75,21 +76,24 @@ def pair(size: int) -> "tuple[Tensor, Tensor]":
     return noise(size, 0), noise(PAINTING, 1)
 
 
-def in_places(objective: "Objective", height: int, width: int, side: int | None) -> "Objective":
+def in_places(objective: "Objective", side: int | None, disk: "Disk | None" = None) -> "Objective":
     """``objective``, looking at places of ``side`` px, or, without one, at the whole picture."""
-    from impasto.tiling import Cut
+    from impasto.tiling import Cut, InPlaces
     from impasto.views import Through
 
     if isinstance(objective, Through):
-        return Through(in_places(objective.objective, height, width, side), objective.view)
-    return Cut(side).of(objective, height, width)
+        return Through(in_places(objective.objective, side, disk), objective.view)
+    return InPlaces(objective, Cut(side), disk=disk)
 
 
 def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, weights: str | None) -> Record:
-    """impasto's evaluations; freed memory is ``kept``, as in a run, or left to glibc, as by the peer."""
+    """impasto's evaluations; freed memory is ``kept``, as in a run, or left to glibc, as by the peer. What is looked at
+    in places has the photograph's features on a disk, as a run of little memory does."""
     from impasto.assembly import network_of
-    from impasto.cli.heap import LARGE, give_back_large_blocks, keep_freed_memory
+    from impasto.cli.heap import LARGE, give_back_large_blocks, give_back_what_is_free, keep_freed_memory
     from impasto.devices import memory
+    from impasto.disk import Disk
+    from impasto.network.registry import cache
     from impasto.tiling import Cut
 
     from .speed import seen_by, settings_of
@@ -101,10 +105,12 @@ def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, w
         keep_freed_memory()
         if size > LARGE:
             give_back_large_blocks()
+        give_back_what_is_free()
     with memory():
         photograph, painting = pair(size)
-        made = seen_by(settings, found, photograph, painting, Cut(side))
-        objective = in_places(made, size, size, side)
+        disk = Disk(cache()) if side else None
+        made = seen_by(settings, found, photograph, painting, Cut(side), disk)
+        objective = in_places(made, side, disk)
         moments = []
         for _ in range(2):
             objective.value_and_gradient(photograph)
@@ -123,7 +129,7 @@ def compare(network: str, look: str, size: int, side: int, weights: str | None, 
     settings = settings_of(network, size, weights, look)
     photograph, painting = pair(size)
     made = seen_by(settings, network_of(settings), photograph, painting)
-    objectives = {name: in_places(made, size, size, of) for name, of in (("whole", None), ("places", side))}
+    objectives = {name: in_places(made, of) for name, of in (("whole", None), ("places", side))}
     calls = {name: lambda of=of: of.value_and_gradient(photograph) for name, of in objectives.items()}
     seconds = least_seconds(calls, rounds)
     return {"seconds": seconds, "ratio": seconds["places"] / seconds["whole"]}

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import flop_registry
 from impasto.assembly import network_of, objective_of
 from impasto.cli.heap import keep_freed_memory
 from impasto.devices import computes_bfloat16, device_of
+from impasto.disk import Disk
 from impasto.network.protocol import Network
 from impasto.network.registry import load_network
 from impasto.network.vgg import VGG
@@ -110,10 +111,18 @@ def settings_of(network: str, size: int, weights: str | Path | None, look: str) 
     )
 
 
-def seen_by(settings: Settings, network: Network, photograph: Tensor, painting: Tensor, cut: Cut = WHOLE) -> Objective:
-    """The objective for these pictures, through the view that the settings ask for; its targets as they are ``cut``."""
+def seen_by(
+    settings: Settings,
+    network: Network,
+    photograph: Tensor,
+    painting: Tensor,
+    cut: Cut = WHOLE,
+    disk: Disk | None = None,
+) -> Objective:
+    """The objective for these pictures, through the view that the settings ask for; its targets as they are ``cut``, on
+    a ``disk`` if there is one."""
     view = view_of(settings, {"content": photograph, "style": painting})
-    made = objective_of(settings, network, photograph, painting, cut=cut)
+    made = objective_of(settings, network, photograph, painting, cut=cut, disk=disk)
     return made if view is as_it_is else Through(made, view)
 
 

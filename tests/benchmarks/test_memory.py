@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from benchmarks import growth, memory
 from benchmarks.speed import seen_by
-from impasto.features import Place
 from impasto.network.protocol import CAFFE
 from impasto.network.weights import Weights, save_weights
 from impasto.settings import validated
@@ -47,15 +46,13 @@ def test_what_is_looked_at_in_places_is_the_same(look):
     network, settings = nets.tiny_network().double(), validated(preset=look, size=480)
     photograph, image, painting = torch.rand(3, 1, 3, 480, 464, dtype=torch.float64).unbind()
     whole = seen_by(settings, network, photograph, painting)
-    parted = memory.in_places(whole, 480, 464, 224)
+    parted = memory.in_places(whole, 224)
     terms, gradient = whole.value_and_gradient(image)
     found, found_gradient = parted.value_and_gradient(image)
     assert found == pytest.approx(terms, rel=1e-9)
     torch.testing.assert_close(found_gradient, gradient, rtol=1e-7, atol=1e-9 * float(gradient.abs().max()))
-    assert len(getattr(parted, "objective", parted).places) == 9
-    again = memory.in_places(parted, 480, 464, None)
-    assert list(getattr(again, "objective", again).places) == []
-    assert all(isinstance(place, Place) for place in getattr(parted, "objective", parted).places)
+    inner = parted if look == "paper" else parted.objective
+    assert len(inner.cut.of(inner.objective, 480, 464).places) == 9
 
 
 def test_the_photograph_and_the_painting_are_noise_and_not_the_same():

@@ -26,6 +26,12 @@ def give_back_large_blocks() -> None:
         libc.mallopt(M_MMAP_MAX, 2**16)
 
 
+def give_back_what_is_free() -> None:
+    """All of it, once: what was read and is no longer wanted lies in pieces, between which nothing large fits."""
+    if (libc := with_mallopt()) is not None:
+        libc.malloc_trim(0)
+
+
 def with_mallopt() -> ctypes.CDLL | None:
     """The C library, if it is glibc."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None

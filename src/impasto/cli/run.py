@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
-from impasto.cli.heap import LARGE, give_back_large_blocks
+from impasto.cli.heap import LARGE, give_back_large_blocks, give_back_what_is_free
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -89,7 +89,9 @@ def run(
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options)
-            painted.append(follow(begin(of_try, report.part, **sources, **given), of_try, save, between))
+            steps = begin(of_try, report.part, **sources, **given)
+            give_back_what_is_free()
+            painted.append(follow(steps, of_try, save, between))
             if fours and (picture := painted[-1]):
                 sheet_of_four(picture, fours[n])
                 report.sheet(str(fours[n]), "four of it")
