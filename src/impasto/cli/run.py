@@ -44,7 +44,6 @@ def run(
     """
     from impasto.images.decoding import decode
     from impasto.images.output import check_output, check_size
-    from impasto.images.sizes import MIN_SIDE
     from impasto.recipe import files_read, reading
 
     tries = options.get("tries", 1)
@@ -65,7 +64,6 @@ def run(
     shapes = {role: decode(file, **reading(settings, role)).shape for role, file in read}
     for file in also:
         decode(file, max_pixels=settings.max_pixels)
-    given: dict[str, Any] = {} if canvas is None else {"canvas": canvas}
     height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
         check_size(outs[0], width, height)
@@ -77,19 +75,15 @@ def run(
 
         torch.set_num_threads(options["threads"])
     if options.get("dry_run"):
-        trial = settings.model_copy(update=TRIAL | {"size": min(settings.size, TRIAL["size"])})
-        if canvas is not None:
-            part = min(1.0, TRIAL["size"] / max(canvas))
-            given["canvas"] = tuple(max(MIN_SIDE, round(part * side)) for side in canvas)
-        small = begin(trial, lambda _: None, **sources, **given)
-        foresee(settings, (width, height), small, len(sources), as_json=options["as_json"])
+        trial = begin(small(settings), lambda _: None, **sources, **of_canvas(small_canvas(canvas)))
+        foresee(settings, (width, height), trial, len(sources), as_json=options["as_json"])
         return
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
         painted: list[Picture | None] = []
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options)
-            steps = begin(of_try, report.part, **sources, **given)
+            steps = begin(of_try, report.part, **sources, **of_canvas(canvas))
             give_back_what_is_free()
             painted.append(follow(steps, of_try, save, between))
             if fours and (picture := painted[-1]):
@@ -103,6 +97,26 @@ def run(
 
 TRIAL: dict[str, Any] = {"size": 256, "scales": 1, "steps": 4, "memory": None, "tile": "auto"}
 """Of a run of which only its speed is wanted."""
+
+
+def small(settings: "Settings") -> "Settings":
+    """Those of a trial."""
+    return settings.model_copy(update=TRIAL | {"size": min(settings.size, TRIAL["size"])})
+
+
+def small_canvas(canvas: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width of a trial's picture, where these are given."""
+    from impasto.images.sizes import MIN_SIDE
+
+    if canvas is None:
+        return None
+    height, width = (max(MIN_SIDE, round(side * min(1.0, TRIAL["size"] / max(canvas)))) for side in canvas)
+    return height, width
+
+
+def of_canvas(canvas: tuple[int, int] | None) -> dict[str, Any]:
+    """What a command whose picture has a size of its own is told of it."""
+    return {} if canvas is None else {"canvas": canvas}
 
 
 def foresee(
