@@ -183,7 +183,7 @@ def needs(height: int = 4000, width: int = 6000, **changed) -> Needs:
 @given(height=st.integers(16, 9000), width=st.integers(16, 9000), memory=st.integers(10**8, 10**11))
 def test_a_plan_fits(height, width, memory):
     try:
-        plan = planned(needs(height, width), memory)
+        plan = planned([needs(height, width)], memory)
     except LimitError:
         assert needs(height, width).total(LEAST_SIDE, on_disk=True) > memory
         return
@@ -193,27 +193,36 @@ def test_a_plan_fits(height, width, memory):
 
 def test_more_memory_is_another_way():
     of = needs()
-    assert planned(of, 10**12).told == {}
+    assert planned([of], 10**12).told == {}
     least = of.total(LEAST_SIDE, on_disk=True)
-    sides = [planned(of, round(least * more)).side for more in (1, 1.02, 1.1, 1.3)]
+    sides = [planned([of], round(least * more)).side for more in (1, 1.02, 1.1, 1.3)]
     assert sides == sorted(sides)
     assert sides[0] == LEAST_SIDE
-    told = planned(of, least).told
-    assert (told.pop("whole") < of.pixels, told) == (True, {"tile": LEAST_SIDE, "on_disk": True})
+    assert planned([of], least).told == {"tile": LEAST_SIDE, "tiles": [LEAST_SIDE], "on_disk": True}
     with pytest.raises(LimitError, match=r"6000 x 4000 px takes .* GB of memory at least.*`size`.*`memory`"):
-        planned(of, least - 1)
+        planned([of], least - 1)
+
+
+def test_smaller_sizes_have_larger_places():
+    sizes = [needs(4000 >> n, 6000 >> n) for n in (4, 3, 2, 1, 0)]
+    of = sizes[-1].total(256, on_disk=True)
+    sides = planned(sizes, of).sides
+    assert sides[0] is sides[1] is None
+    assert (sides[3] or 10**9) > sides[4] == 256
+    for side, at in zip(sides, sizes, strict=True):
+        assert at.total(side, on_disk=True) <= of
 
 
 def test_whoever_says_how_has_his_way():
-    assert planned(needs(), 10**9, "off").side is None
-    assert planned(needs(), 10**9, 512).side == 512
-    assert planned(needs(), 10**9, 512).on_disk
-    assert not planned(needs(), 10**12, 512).on_disk
+    assert planned([needs()], 10**9, "off").side is None
+    assert planned([needs()], 10**9, 512).side == 512
+    assert planned([needs()], 10**9, 512).on_disk
+    assert not planned([needs()], 10**12, 512).on_disk
 
 
 def test_a_network_of_ones_own_is_not_cut():
     with pytest.raises(UsageError, match="`tile`"):
-        planned(needs(network=Own()), 10**12, 512)
+        planned([needs(network=Own())], 10**12, 512)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from impasto.settings import Settings
 from impasto.solver import LBFGS, Objective, solver_of
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.tensors import free_memory
-from impasto.tiling import SIDES, InPlaces, Needs, Plan, bytes_of, planned
+from impasto.tiling import SIDES, Cut, InPlaces, Needs, Plan, bytes_of, planned
 from impasto.views import (
     AlongEdgesOf,
     Continued,
@@ -85,7 +85,7 @@ def prepared(
     plan = plan_of(
         settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
     )
-    cut, disk = plan.cut, Disk(cache_of_networks()) if plan.on_disk else None
+    disk = Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
         settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})
     start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
@@ -119,6 +119,7 @@ def prepared(
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
         small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
         counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
+        cut = Cut(plan.sides[settings.factors.index(factor)])
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
             painted = [] if photograph is None else painted_regions(regions, masks, small, counts)
@@ -151,13 +152,17 @@ def plan_of(settings: Settings, network: Network, height: int, width: int, devic
     memory = settings.memory or round(0.9 * free_memory(device))
     layers = {**settings.content_layers, **settings.style_layers}
     history = getattr(solver_of(settings.solver), "history", 2)
-    needs = Needs(network, layers, settings.content_layers, height, width, history, maps)
+    needs = [
+        Needs(network, layers, settings.content_layers, round(height * part), round(width * part), history, maps)
+        for part in settings.factors
+    ]
     if device.type != "cuda" or settings.tile != "auto":
         return planned(needs, memory, "off" if settings.tileable else settings.tile)
     if not isinstance(network, VGG) or settings.tileable:
-        return Plan(None, False, memory)
-    fitting = (side for side in (None, *SIDES) if bytes_of(network, needs.seen(side)) <= 0.4 * memory)
-    return Plan(next(fitting, None), False, memory)
+        return Plan((None,) * len(needs), False, memory)
+    sides = (None, *SIDES)
+    fitting = [next((side for side in sides if bytes_of(network, of.seen(side)) <= 0.4 * memory), None) for of in needs]
+    return Plan(tuple(fitting), False, memory)
 
 
 def refuse_nonsense(settings: Settings, sources: Mapping[str, Source], regions: Sequence[Region]) -> None:

@@ -53,18 +53,16 @@ def around(counted: slice, size: int, stride: int, margin: int) -> slice:
 
 @dataclass
 class Cut:
-    """How the pictures of a run are cut: into places of ``side`` x ``side`` px at most, or not at all, as those of no
-    more than ``whole`` px."""
+    """How the pictures of a run are cut: into places of ``side`` x ``side`` px at most, or not at all."""
 
     side: int | None = None
-    whole: int = 0
 
     def places(self, network: Network, layers: Collection[str], height: int, width: int) -> Sequence[Place]:
         """Those in which a picture is looked at for these layers; none where it is looked at as a whole."""
         if self.side is None or not isinstance(network, VGG):
             return ()
         stride, margin = seen_around(network, layers)
-        if height * width <= max(self.whole, (self.side + 2 * margin) ** 2):
+        if height * width <= (self.side + 2 * margin) ** 2:
             return ()
         return tuple(places_of(height, width, max(stride, self.side // stride * stride), stride, margin))
 
@@ -82,7 +80,7 @@ class Cut:
     def finer(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be cut further, which then it is."""
         side = max(height, width) if self.side is None else self.side
-        self.side, self.whole = max(LEAST_SIDE, side // 2), 0
+        self.side = max(LEAST_SIDE, side // 2)
         return self.side < side
 
 
@@ -145,26 +143,24 @@ class InPlaces:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run is done within its memory: the ``side`` of places, None where the picture is whole; whether L-BFGS's
-    pairs and the photograph's features are ``on_disk``; and what memory that takes, in ``bytes``."""
+    """How a run is done within its memory: the ``sides`` of places at each of its sizes, the last the largest, None
+    where the picture is whole; whether L-BFGS's pairs and, of places, the photograph's features are ``on_disk``; and
+    what the last size takes, ``bytes`` of memory and of a ``disk``."""
 
-    side: int | None
+    sides: tuple[int | None, ...]
     on_disk: bool
     bytes: int
-    whole: int = 0
-    """Pixels of a smaller picture that is looked at as a whole."""
     disk: int = 0
-    """Bytes of files."""
 
     @property
-    def cut(self) -> Cut:
-        """How pictures are cut."""
-        return Cut(self.side, self.whole)
+    def side(self) -> int | None:
+        """At the last size."""
+        return self.sides[-1]
 
     @property
     def told(self) -> dict[str, Any]:
         """What is not as usual: it decides the rounding."""
-        places = {} if self.side is None else {"tile": self.side, "whole": self.whole}
+        places = {} if self.side is None else {"tile": self.side, "tiles": [*self.sides]}
         return places | ({"on_disk": True} if self.on_disk else {})
 
 
@@ -230,13 +226,13 @@ class Needs:
         return 2 * PIXEL * self.history * self.pixels
 
     def total(self, side: int | None, *, on_disk: bool) -> int:
-        """All of it."""
-        return PROGRAM + self.evaluation(side) + self.pictures + (0 if on_disk else self.targets + self.pairs)
+        """All of it. The features of a whole picture are never on a disk."""
+        kept = (0 if on_disk and side else self.targets) + (0 if on_disk else self.pairs)
+        return PROGRAM + self.evaluation(side) + self.pictures + kept
 
-    @property
-    def disk(self) -> int:
+    def disk(self, side: int | None) -> int:
         """Bytes there of what may be on a disk; pairs in bfloat16."""
-        return self.targets + self.pairs // 2
+        return (self.targets if side else 0) + self.pairs // 2
 
 
 PROGRAM = 450 * 2**20
@@ -255,32 +251,31 @@ SMALL = 768
 """px: with places no larger than that, margins cost more than reading from a disk does."""
 
 
-def planned(needs: Needs, memory: int, tile: str | int = "auto") -> Plan:
-    """How a run is done in so much ``memory``: the picture whole, else in places as large as can be, and the solver's
-    pairs there too; or else these on disk, rather than in ``SMALL`` places.
+def planned(needs: Sequence[Needs], memory: int, tile: str | int = "auto") -> Plan:
+    """How a run is done in so much ``memory``, from what it ``needs`` at each of its sizes, the last the largest: the
+    picture whole, else in places as large as can be, and the solver's pairs there too; or else these on disk, rather
+    than in ``SMALL`` places.
 
     ``tile`` is the side of places, "off" for none, or "auto". Raises LimitError where memory is too small for any.
     """
-    if isinstance(tile, int) and not isinstance(needs.network, VGG):
+    *smaller, last = needs
+    if isinstance(tile, int) and not isinstance(last.network, VGG):
         raise UsageError("`tile` is for networks whose layers are known, and this one is of your own")
-    sides: Sequence[int | None] = (None, *SIDES) if isinstance(needs.network, VGG) and tile != "off" else (None,)
+    sides: Sequence[int | None] = (None, *SIDES) if isinstance(last.network, VGG) and tile != "off" else (None,)
     if isinstance(tile, int):
         sides = (tile,)
-    ways = [(side, on_disk) for side in sides for on_disk in (False, True)]
-    ways.sort(key=dearness)
-    for side, on_disk in ways:
-        if (total := needs.total(side, on_disk=on_disk)) <= memory:
-            beyond = needs.total(None, on_disk=on_disk) + on_disk * needs.targets - PROGRAM  # whole maps stay in memory
-            whole = needs.pixels * (memory - PROGRAM) // beyond
-            return Plan(side, on_disk, total, whole, needs.disk if on_disk else 0)
-    side, on_disk = ways[-1]
-    total = needs.total(side, on_disk=on_disk)
-    if tile == "off" or isinstance(tile, int):
-        return Plan(side, on_disk, total)  # whoever says how has the last word
-    raise LimitError(
-        f"a picture of {needs.width} x {needs.height} px takes {gigabytes(total)} of memory at least, and there are "
-        f"{gigabytes(memory)}: choose a smaller `size`, or say with `memory` that more may be taken"
-    )
+    ways = sorted(((side, on_disk) for side in sides for on_disk in (False, True)), key=dearness)
+    side, on_disk = next((way for way in ways if last.total(way[0], on_disk=way[1]) <= memory), ways[-1])
+    total = last.total(side, on_disk=on_disk)
+    if total > memory and tile == "auto":
+        raise LimitError(
+            f"a picture of {last.width} x {last.height} px takes {gigabytes(total)} of memory at least, and there are "
+            f"{gigabytes(memory)}: choose a smaller `size`, or say with `memory` that more may be taken"
+        )  # whoever says how has the last word
+    of_smaller = [
+        next((side for side in sides if of.total(side, on_disk=on_disk) <= memory), sides[-1]) for of in smaller
+    ]
+    return Plan((*of_smaller, side), on_disk, total, last.disk(side) if on_disk else 0)
 
 
 def dearness(way: tuple[int | None, bool]) -> tuple[int, bool]:

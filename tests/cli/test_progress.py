@@ -61,8 +61,7 @@ def test_durations_as_people_say_them(seconds, words):
 def test_sizes_that_are_looked_at_as_a_whole_take_less():
     settings = Settings(size=2048, scales=2)
     whole, parted, mixed = (
-        Work(settings, (2048, 2048), machine)
-        for machine in ({}, {"tile": 256, "whole": 0}, {"tile": 256, "whole": 1024**2})
+        Work(settings, (2048, 2048), machine) for machine in ({}, {"tiles": [256, 256]}, {"tiles": [None, 256]})
     )
     assert whole.of_step[0] == mixed.of_step[0] < parted.of_step[0]
     assert whole.of_step[1] < mixed.of_step[1] == parted.of_step[1]

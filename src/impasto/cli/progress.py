@@ -31,8 +31,8 @@ class Work:
         self.widths = [width * factor for factor in settings.factors]
         self.steps = [settings.steps_at(factor) for factor in settings.factors]
         sizes = [(round(height * factor), round(width * factor)) for factor in settings.factors]
-        tile, whole = machine.get("tile"), machine.get("whole", 0)
-        self.of_step = [effort(*at, None if at[0] * at[1] <= whole else tile) + OVERHEAD for at in sizes]
+        sides = machine.get("tiles") or [None] * len(sizes)
+        self.of_step = [effort(*at, side) + OVERHEAD for at, side in zip(sizes, sides, strict=True)]
         self.total = self.until(len(self.steps))
         self.began, self.latest = 0.0, (0, 0, 0.0)
 
