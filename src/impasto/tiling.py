@@ -119,7 +119,7 @@ class InPlaces:
         while True:
             objective = self.cut.of(self.objective, height, width)
             try:
-                return replace(objective, told=self.after_place).value_and_gradient(image)
+                return self.heard(objective).value_and_gradient(image)
             except (MemoryError, RuntimeError) as error:
                 if not is_lack_of_memory(error) or not self.can_be_cut(len(objective.places), height, width):
                     raise
@@ -133,12 +133,21 @@ class InPlaces:
                 return False
         return True
 
+    def heard(self, objective: TotalLoss) -> TotalLoss:
+        """``objective``, which tells of its places."""
+        deeper = None if objective.deeper is None else replace(objective.deeper, told=lambda _: self.rest())
+        return replace(objective, told=self.after_place, deeper=deeper)
+
     def after_place(self, part: float) -> None:
         """So much of an evaluation is done."""
-        if self.disk is not None:
-            self.disk.rest()
+        self.rest()
         if self.told is not None:
             self.told(part)
+
+    def rest(self) -> None:
+        """A place is done."""
+        if self.disk is not None:
+            self.disk.rest()
 
 
 @dataclass(frozen=True)
