@@ -135,8 +135,9 @@ class Sight:
         activations, self.pullback = looked(objective.network, self.x, objective.layers)
         all_seen = {**activations, PIXELS: self.x}
         self.seen = {layer: x.detach().requires_grad_(True) for layer, x in all_seen.items()}
-        self.features = features_of(objective.network, self.seen, place)
-        self.sums = {layer: objective.statistics(layer, F) for layer, F in self.features.items()}
+        features = features_of(objective.network, self.seen, place)
+        self.sums = {layer: objective.statistics(layer, F) for layer, F in features.items()}
+        self.at_border = features[objective.border] if objective.border else None
 
     def gradient(self, D: SumsOfTerms) -> Float[Tensor, "1 C h w"]:
         """That of the loss with respect to the place's pixels, from D, that with respect to the sums. Uses up both D
@@ -149,11 +150,10 @@ class Sight:
 
     def own_gradient(self, layer: str, D: SumsOfTerms) -> Tensor:
         """With respect to what is seen in a layer, of that layer's sums."""
-        of_layer, seen, F = self.sums.pop(layer), self.seen.pop(layer), self.features.pop(layer)
-        of_terms = D.pop(layer)
+        of_layer, of_terms, seen = self.sums.pop(layer), D.pop(layer), self.seen.pop(layer)
         deeper = None
-        if of_layer.pop(DEEPER, None) is not None:
-            deeper = F.back_in_sight(*of_terms[DEEPER])
+        if of_layer.pop(DEEPER, None) is not None and self.at_border is not None:
+            deeper = self.at_border.back_in_sight(*of_terms[DEEPER])
             of_terms = {at: of_term for at, of_term in of_terms.items() if at != DEEPER}
         sums = [x for s in of_layer.values() for x in s if is_summed(x)]
         gradients = [d for of_term in of_terms.values() for d in of_term]

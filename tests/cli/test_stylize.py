@@ -267,7 +267,8 @@ EVERY_OPTION = (
     "--solver adam --network vgg19 "
     "--carried all --photoreal --tileable "
     "--memory 5GB --tile 512 "
-    "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --strength 0.25 "
+    "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --full-steps-to 800 "
+    "--strength 0.25 "
     "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
     "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
 )
@@ -300,6 +301,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         keep_grey=False,
         keep_lines=2,
         coarse_steps=0.5,
+        full_steps_to=800,
         strength=0.25,
         tv_weight=0.5,
         init="noise",
