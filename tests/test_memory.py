@@ -141,9 +141,9 @@ def test_a_run_in_places_begins_as_a_whole_one(options):
     regions = [] if "spectrum_weight" in options else [impasto.Region(mask(331, 419), "sample:wave")]
     of = {"size": 419, "scales": 1, "style_weight": 1e7, "init": "style", **options}
     whole, parts = (
-        next(impasto.stylize(p, [a, "sample:swirl"], regions=regions, tile=tile, **of)) for tile in ("off", 64)
+        next(impasto.stylize(p, [a, "sample:swirl"], regions=regions, tile=tile, **of)) for tile in ("off", 128)
     )
-    assert parts.recipe["machine"]["tile"] == 64
+    assert parts.recipe["machine"]["tile"] == 128
     assert parts.terms == pytest.approx(whole.terms, rel=1e-4)
 
 
