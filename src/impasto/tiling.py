@@ -306,8 +306,8 @@ def effort(height: int, width: int, side: int | None = None) -> float:
     """Pixels that are looked at in an evaluation in places of ``side`` px, once there and back, or as much as that."""
     if side is None or height * width <= (side + 2 * MARGIN) ** 2:
         return float(height * width)
-    here, deeper = ((side, AROUND), (2 * side, AROUND_DEEPER))
-    return HERE * looked_at(height, width, *here) + DEEPER * looked_at(height, width, *deeper)
+    here = looked_at(height, width, side, AROUND)
+    return HERE * here + DEEPER * looked_at(height, width, 2 * side, AROUND_DEEPER)
 
 
 def looked_at(height: int, width: int, side: int, margin: int) -> float:
