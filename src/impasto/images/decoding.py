@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -101,16 +102,14 @@ def decode(
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
     ``max_pixels``, by its header or after resizing, and for lack of memory.
     """
-
-    def target(own: tuple[int, int]) -> tuple[int, int]:
-        return admitted(own, f"'{name}'", size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
-
+    target = partial(admitted, size=size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "")) or "<image>"
         with _decoding(name, max_pixels):
-            return _upright(source, None, None, target, with_alpha=with_alpha)
+            return _upright(source, None, None, partial(target, what=f"'{name}'"), with_alpha=with_alpha)
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return _upright(*_identify(file, name, max_pixels), file, target, with_alpha=with_alpha)
+        found = _identify(file, name, max_pixels)
+        return _upright(*found, file, partial(target, what=f"'{name}'"), with_alpha=with_alpha)
 
 
 def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
@@ -265,10 +264,7 @@ def _pixels(
 
 def _identify(file: Opened, path: str, max_pixels: int) -> tuple[Image.Image, Deep | None]:
     """The picture in a file, as Pillow has it; and its pixels where Pillow has others, or none."""
-
-    def admits(size: tuple[int, int]) -> None:
-        admit(size, f"'{path}'", max_pixels)
-
+    admits = partial(admit, what=f"'{path}'", max_pixels=max_pixels)
     try:
         picture: Image.Image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
