@@ -1,5 +1,6 @@
 """Coarse to fine: sizes, how steps are numbered, what is carried up, and a second precision where one gives out."""
 
+import math
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
@@ -30,12 +31,22 @@ class Towards:
 
 
 @given(st.integers(16, 5000), st.integers(1, 16))
-def test_each_size_is_twice_the_one_before_and_none_is_too_small(size, scales):
+def test_sizes_double_from_128_px_to_the_whole(size, scales):
     factors = Settings(size=size, scales=scales).factors
     assert factors[-1] == 1
     assert len(factors) <= scales
-    assert all(fine == 2 * coarse for coarse, fine in pairwise(factors))
-    assert all(factor * size >= COARSEST for factor in factors[:-1])
+    sizes = [round(factor * size) for factor in factors]
+    assert all(fine == 2 * coarse for coarse, fine in pairwise(sizes[:-1]))
+    assert all(math.log2(side / COARSEST).is_integer() for side in sizes[:-1])
+    assert all(2**0.5 * coarse - 0.5 <= size <= 2**1.5 * coarse + 0.5 for coarse in sizes[-2:-1])
+
+
+def test_a_large_picture_begins_as_a_small_one_does():
+    small, large = (Settings(size=size) for size in (512, 6000))
+    begun = [[factor * of.size for factor in of.factors] for of in (small, large)]
+    assert begun[0] == [128, 256, 512]
+    assert [round(size) for size in begun[1]] == [128, 256, 512, 1024, 2048, 4096, 6000]
+    assert [large.steps_at(factor) for factor in large.factors] == [105, 105, 105, 105, 53, 27, 12]
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,7 +89,7 @@ def test_steps_are_numbered_through_and_grow(solver):
     steps = follow(run, noise(300, 400))
     widths = [step.image.shape[3] for step in steps]
     assert widths == sorted(widths)
-    assert set(widths) == {100, 200, 400}
+    assert set(widths) == {128, 256, 400}
     indices = [step.index for step in steps]
     assert indices == sorted(set(indices))
     assert indices[0] == 0

@@ -52,8 +52,9 @@ PRESETS: dict[str, dict[str, Any]] = tomllib.loads(files("impasto").joinpath("pr
 """Settings that go together, by the name that ``--preset`` takes, and what each is ``about``. The paper's: its losses,
 its weights, its network."""
 
-COARSEST = 96
-"""The least long side, in px, at which a picture is begun."""
+COARSEST = 128
+"""The long side, in px, at which a picture is begun. The next are twice it, four times, and so on: a large picture
+begins as a small one does."""
 
 ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 """With ``steps="auto"``, the solver ends when ten steps lower the loss by less than this part of it."""
@@ -180,7 +181,7 @@ class Settings(BaseModel):
     quality: Literal["draft", "normal", "fine"] | None = None
     """When "auto" ends: see ``ENOUGH``; None is "normal". Given without ``steps``, it means "auto"."""
     scales: Annotated[int, Field(ge=1, le=16)] = 16
-    """How many sizes the picture is painted at, at most: each is half the next, and none is below ``COARSEST``."""
+    """How many sizes the picture is painted at, at most: see ``factors``."""
     content_weight: Weight = 1.0
     """α."""
     style_weight: Weight | Literal["auto"] = "auto"
@@ -257,11 +258,10 @@ class Settings(BaseModel):
 
     @property
     def factors(self) -> list[float]:
-        """The sizes that the picture is painted at, as parts of its own: 1/4, 1/2, 1."""
-        return [0.5**halvings for halvings in reversed(range(self.scales)) if self._large_enough(0.5**halvings)]
-
-    def _large_enough(self, factor: float) -> bool:
-        return factor == 1 or self.size * factor >= COARSEST
+        """The sizes that the picture is painted at, as parts of its own: ``COARSEST`` px, doubled again and again while
+        it is smaller by √2 at least, and the whole."""
+        halves = int(math.log2(self.size / COARSEST) + 0.5)
+        return [*(COARSEST * 2**n / self.size for n in range(halves)), 1.0][-self.scales :]
 
     def steps_at(self, factor: float) -> int:
         """Steps of the solver at one of ``factors``, at most."""
