@@ -122,7 +122,7 @@ def test_on_step_sees_all_and_stops_a_run():
     assert [step.index for step in seen] == list(range(seen[-1].total + 1))
     stopped = impasto.paint(soft(1), soft(2), **TWO_SIZES, on_step=lambda step: step.index < 2)
     assert stopped.recipe["step"] <= 2
-    assert stopped.shape == (1, 3, 80, 96)
+    assert stopped.shape == (1, 3, 107, 128)
 
 
 class Counted:

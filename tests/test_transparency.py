@@ -196,7 +196,7 @@ def test_the_rim_is_painted_as_the_inside_is():
 
 def test_every_step_has_its_alpha_and_is_its_own():
     steps = list(library.stylize(PHOTOGRAPH, soft(2), **SMALL | {"size": 192, "scales": 2, "steps": 2}))
-    assert {step.size for step in steps} == {(96, 96), (192, 192)}
+    assert {step.size for step in steps} == {(128, 128), (192, 192)}
     for step in steps:
         assert step.picture.numpy().shape == (*step.size, 4)
         assert torch.equal(step.alpha, steps[-1].picture.alpha)

@@ -22,6 +22,7 @@ from impasto import facade
 from impasto.cli import console
 from impasto.images.decoding import read_recipe
 from impasto.images.files import read
+from impasto.solver import Step
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
     assert "32 x 27 px: 2 steps at 32 px (cpu, " in impasto(*small).err
     more = ["--weights", tiny, "--size", 192, "--steps", 4, "--device", "cpu", "-o", "x.png"]
     assert (
-        "192 x 160 px: 6 steps at 96 px, then 4 steps at 192 px (cpu, "
+        "192 x 160 px: 6 steps at 128 px, then 4 steps at 192 px (cpu, "
         in impasto("stylize", photograph, painting, *more).err
     )
     told = impasto("stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png").err
@@ -244,7 +245,7 @@ def test_what_is_kept_is_as_large_as_was_asked_for(impasto, photograph, painting
     options = ["--weights", tiny, "--size", 192, "--steps", 9, "--device", "cpu", "-o", "x.png", "--json"]
     told = impasto("stylize", photograph, painting, *options)
     assert told.code == 130
-    assert "is kept in 'x.png', painted at 96 x 80 px and enlarged" in told.err
+    assert "is kept in 'x.png', painted at 128 x 107 px and enlarged" in told.err
     assert read("x.png").shape == (1, 3, 160, 192)
 
 
@@ -305,6 +306,24 @@ def test_four_of_a_tileable_picture_are_shown_side_by_side(impasto, small):
     assert torch.equal(read("y.png"), read("x-1.png"))
     assert impasto(*again, "--no-tileable", "-o", "z.png").code == 0
     assert not Path("z-2x2.png").exists()
+
+
+def test_four_of_it_are_saved_when_it_is_interrupted_and_say_how_they_were_made(impasto, small, monkeypatch):
+    def steps(*_, **__):
+        yield Step(0, torch.rand(1, 3, 16, 24), {"content": 1.0}, 0.0, 1, recipe={"settings": {}})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(facade, "stylize", steps)
+    assert impasto(*small, "--tileable", "--dpi", 200, "-o", "x.png").code == 130
+    assert torch.equal(read("x-2x2.png"), read("x.png").repeat(1, 1, 2, 2))
+    assert (read_recipe("x-2x2.png") or {})["step"] == 0 == (read_recipe("x.png") or {})["step"]
+    with Image.open("x-2x2.png") as four:
+        assert four.info["dpi"] == pytest.approx((200, 200), rel=1e-3)
+
+
+def test_four_that_no_format_holds_are_refused_before_the_run(impasto, small):
+    told = impasto(*small, "--tileable", "--size", 9000, "-o", "x.webp")
+    assert (told.code, "x-2x2.webp" in told.err, Path("x.webp").exists()) == (2, True, False)
 
 
 def test_a_sheet_of_four_replaces_no_input(impasto, small):

@@ -17,6 +17,7 @@ from impasto.signals import Listening
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from impasto.images.picture import Picture
     from impasto.settings import Settings
@@ -67,6 +68,8 @@ def run(
     height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
         check_size(outs[0], width, height)
+        for path in fours:
+            check_size(path, 2 * width, 2 * height)
     if max(width, height) > LARGE:
         give_back_large_blocks()
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
@@ -82,13 +85,10 @@ def run(
         painted: list[Picture | None] = []
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
-            save = Saver(path, report, options)
+            save = Saver(path, report, options, fours[n] if fours else None)
             steps = begin(of_try, report.part, **sources, **of_canvas(canvas))
             give_back_what_is_free()
             painted.append(follow(steps, of_try, save, between))
-            if fours and (picture := painted[-1]):
-                sheet_of_four(picture, fours[n])
-                report.sheet(str(fours[n]), "four of it")
         if sheet is not None:
             contact_sheet([picture.pil() for picture in painted if picture], sheet)
             report.sheet(str(sheet), "all of them")
@@ -195,23 +195,37 @@ def fetch_if_missing(settings: "Settings", *, silent: bool) -> None:
 
 @dataclass(frozen=True)
 class Saver:
-    """Writes pictures where and as the user wants them."""
+    """Writes pictures where and as the user wants them; beside the last one, where it is for that, ``four`` of it,
+    2 x 2 without a gap: so people see that its edges join."""
 
     out: Path
     report: Reporter
     options: dict[str, Any]
+    four: Path | None = None
 
     def __call__(self, step: "Step", path: Path | None = None, *, whole: bool = True) -> "Picture":
         """Write the picture of ``step``; where it is the ``whole``, as large as was asked for."""
-        from impasto.images.files import write
-
         path, picture = path or self.out, whole_size(step) if whole else step.picture
-        to: Any = sys.stdout.buffer if path == PIPE else path
-        recipe = None if self.options["no_recipe"] else picture.recipe
-        kind = {"format": "PNG" if path == PIPE else None, "bits": self.options["bits"], "dpi": self.options["dpi"]}
-        write(picture, to, recipe=recipe, origin=picture.origin, location=self.options["keep_location"], **kind)
+        self.write(picture.channels, path, picture)
         self.report.saved(str(path), step, (picture.shape[3], picture.shape[2]))
         return picture
+
+    def last(self, step: "Step") -> "Picture":
+        """The picture that a run ends with."""
+        picture = self(step)
+        if self.four is not None:
+            self.write(picture.channels.repeat(1, 1, 2, 2), self.four, picture)
+            self.report.sheet(str(self.four), "four of it")
+        return picture
+
+    def write(self, channels: "Tensor", path: Path, of: "Picture") -> None:
+        """These pixels, with what is known ``of`` the picture."""
+        from impasto.images.files import write
+
+        to: Any = sys.stdout.buffer if path == PIPE else path
+        recipe = None if self.options["no_recipe"] else of.recipe
+        kind = {"format": "PNG" if path == PIPE else None, "bits": self.options["bits"], "dpi": self.options["dpi"]}
+        write(channels, to, recipe=recipe, origin=of.origin, location=self.options["keep_location"], **kind)
 
 
 def whole_size(step: "Step") -> "Picture":
@@ -247,7 +261,7 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
     except BaseException as error:
         ended = error
     with Listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
-        picture = None if best is None else save(best)
+        picture = None if best is None else save.last(best)
     if isinstance(ended, KeyboardInterrupt):
         raise Interrupted(f"interrupted: {kept(best, save.out)}")
     if ended is not None:
@@ -283,13 +297,6 @@ def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap
     for n, image in enumerate(small):
         sheet.paste(image, (gap + n % columns * width, gap + n // columns * height))
     write(channels_of(np.asarray(sheet)), out)
-
-
-def sheet_of_four(picture: "Picture", out: Path) -> None:
-    """2 x 2 of it, without a gap, as large as they are: so people see that its edges join."""
-    from impasto.images.files import write
-
-    write(picture.channels.repeat(1, 1, 2, 2), out)
 
 
 def numbered(out: Path, index: int) -> Path:
