@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory --weights vgg19.safetensors --checkout NEURAL_STYLE_PT --out DIR
 
-``untiled``: pictures looked at as a whole, ours and the peer's. ``tiled``: large ones looked at in places, and how much
-longer these take. ``growth``: both and the peer at many sizes, with a plot.
+``untiled``: pictures looked at as a whole, ours and the peer's, and ours in places, with scarce memory. ``tiled``:
+large ones looked at in places, and how much longer these take. ``growth``: ours, both ways, and the peer's at many
+sizes, with a plot.
 
 Every measurement is a process of its own that makes two evaluations in float32. It may use ``--memory`` GiB; where that
 is too little it is told how it died, and no larger picture of the kind is tried. ``peak`` is its most resident memory,
@@ -86,11 +87,14 @@ def in_places(objective: "Objective", side: int | None, disk: "Disk | None" = No
     return InPlaces(objective, Cut(side), disk=disk)
 
 
-def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, weights: str | None) -> Record:
-    """impasto's evaluations; freed memory is ``kept``, as in a run, or left to glibc, as by the peer. What is looked at
-    in places has the photograph's features on a disk, as a run of little memory does."""
+def evaluate(
+    network: str, look: str, size: int, side: int | None, kept: bool, scarce: bool, weights: str | None
+) -> Record:
+    """impasto's evaluations; freed memory is ``kept``, as in a run, or as in a run whose memory is ``scarce``; or left
+    to glibc, as by the peer. What is looked at in places has the photograph's features on a disk, as a run of little
+    memory does."""
     from impasto.assembly import network_of
-    from impasto.cli.heap import LARGE, give_back_large_blocks, give_back_what_is_free, keep_freed_memory
+    from impasto.cli.heap import SCARCE, give_back_what_is_free, keep_freed_memory, suit
     from impasto.devices import memory
     from impasto.disk import Disk
     from impasto.network.registry import cache
@@ -103,8 +107,7 @@ def evaluate(network: str, look: str, size: int, side: int | None, kept: bool, w
     held = memory_in_use()
     if kept:
         keep_freed_memory()
-        if size > LARGE:
-            give_back_large_blocks()
+        suit(size, SCARCE - scarce)
         give_back_what_is_free()
     with memory():
         photograph, painting = pair(size)
@@ -180,7 +183,7 @@ ALONE: dict[str, Callable[..., Record]] = {"evaluate": evaluate, "compare": comp
 
 def ours(args: argparse.Namespace, network: str, size: int, **said: Any) -> Record:
     """impasto at one size, as in a run, looking at the whole picture, unless it is ``said`` otherwise."""
-    said = {"network": network, "size": size, "look": args.look, "side": None, "kept": True} | said
+    said = {"network": network, "size": size, "look": args.look, "side": None, "kept": True, "scarce": False} | said
     return {"program": "impasto", **said, **alone("evaluate", args.memory, **said, weights=args.weights)}
 
 
@@ -193,6 +196,8 @@ def theirs(args: argparse.Namespace, size: int) -> Record:
 def untiled(args: argparse.Namespace) -> Iterator[Record]:
     for network, look, kept in product(args.networks, LOOKS, (True, False)):
         yield ours(args, network, args.untiled_size, look=look, kept=kept)
+    for network in args.networks:
+        yield ours(args, network, args.untiled_size, side=args.scarce_side, scarce=True)
     if args.checkout:
         yield theirs(args, args.untiled_size)
 
@@ -243,6 +248,7 @@ def main() -> None:
     parser.add_argument("--growth-sizes", type=int, nargs="+", default=[512, 1024, 2048, 3072, 4096, 6000])
     parser.add_argument("--most-untiled", type=int, default=6000, help="size up to which growth looks at wholes")
     parser.add_argument("--side", type=int, default=1024, help="of places")
+    parser.add_argument("--scarce-side", type=int, default=256, help="of places where memory is scarce")
     parser.add_argument("--look", choices=LOOKS, default="default", help="of tiled and growth")
     parser.add_argument("--rounds", type=int, default=4, help="evaluations of which the ratio takes the least")
     parser.add_argument("--memory", type=float, default=16, help="GiB that a measurement may use")

@@ -291,7 +291,7 @@ class Found(Point):
 TRIES, MORE_TRIES = 5, 24
 """Of one line search, at most: where pairs tell the direction, and without them, when nothing else is left. Where
 bfloat16's rounding hides the descent more are in vain: with 12 throughout, half of a run's evaluations were. The last
-ones go to a step of 1e-7 of ``first_direction``: near the end even of a well-rounded run nothing longer goes down."""
+ones are 1e-7 of ``first_direction``: near a minimum nothing longer goes down."""
 
 
 def wolfe_search(

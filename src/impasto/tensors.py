@@ -65,14 +65,19 @@ def is_lack_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told)
 
 
+def memory_of_machine() -> int:
+    """Bytes of it that are free."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def free_memory(device: "torch.device") -> int:
     """Bytes that a GPU can still give to this process, or the machine."""
     import torch
 
     if device.type != "cuda":
-        import psutil
-
-        return int(psutil.virtual_memory().available)
+        return memory_of_machine()
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 

@@ -8,6 +8,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
 LARGE = 2048
 """px: of a picture beyond that size, blocks as large as it is are worth giving back."""
 
+SCARCE = 2 * 10**9
+"""Bytes: a run that has less gives back all that it can, and takes about a fifth longer."""
+
 
 def keep_freed_memory() -> None:
     """Ask glibc to hand freed memory out again, and not back to Linux: a tenth of the time of a run goes into that, and
@@ -17,12 +20,20 @@ def keep_freed_memory() -> None:
         libc.mallopt(M_MMAP_MAX, 0)
 
 
-def give_back_large_blocks() -> None:
-    """Those of 32 MiB and more: in between smaller ones, what is freed of them would lie in pieces that fit nothing. Of
-    what is free at the end of the heap 256 MiB are kept."""
+def suit(size: int, memory: int) -> None:
+    """Hold less of what is freed, for a picture of ``size`` px in so many bytes of memory, where that is worth it."""
+    if memory < SCARCE:
+        give_back_blocks(2**20)
+    elif size > LARGE:
+        give_back_blocks(2**25)
+
+
+def give_back_blocks(size: int) -> None:
+    """Those of so many bytes and more: in between smaller ones, what is freed of them would lie in pieces that fit
+    nothing. Of what is free at the end of the heap 256 MiB are kept, or less."""
     if (libc := with_mallopt()) is not None:
-        libc.mallopt(M_TRIM_THRESHOLD, 2**28)
-        libc.mallopt(M_MMAP_THRESHOLD, 2**25)
+        libc.mallopt(M_TRIM_THRESHOLD, min(2**28, 8 * size))
+        libc.mallopt(M_MMAP_THRESHOLD, size)
         libc.mallopt(M_MMAP_MAX, 2**16)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
-from impasto.cli.heap import LARGE, give_back_large_blocks, give_back_what_is_free
+from impasto.cli.heap import give_back_what_is_free, suit
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -46,6 +46,7 @@ def run(
     from impasto.images.decoding import decode
     from impasto.images.output import check_output, check_size
     from impasto.recipe import files_read, reading
+    from impasto.tensors import memory_of_machine
 
     tries = options.get("tries", 1)
     names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
@@ -70,8 +71,7 @@ def run(
         check_size(outs[0], width, height)
         for path in fours:
             check_size(path, 2 * width, 2 * height)
-    if max(width, height) > LARGE:
-        give_back_large_blocks()
+    suit(max(width, height), settings.memory or memory_of_machine())
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch
