@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from impasto.network.protocol import Network
     from impasto.network.registry import load_network
     from impasto.regions import Region
+    from impasto.running import Run
     from impasto.settings import Settings
     from impasto.solver import Point, Solver, Step
     from impasto.style import StyleLoss
@@ -42,6 +43,7 @@ __all__ = [
     "Picture",
     "Point",
     "Region",
+    "Run",
     "Settings",
     "Solver",
     "Step",
@@ -67,6 +69,7 @@ _HOMES = {
     "Picture": "impasto.images.picture",
     "Point": "impasto.solver",
     "Region": "impasto.regions",
+    "Run": "impasto.running",
     "Settings": "impasto.settings",
     "Solver": "impasto.solver",
     "Step": "impasto.solver",

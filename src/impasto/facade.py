@@ -1,27 +1,28 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
+from os import PathLike
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 from torch import Tensor
 
+from impasto.checkpoints import checkpoint_of, plan_in
 from impasto.devices import memory, undisturbed, without_threads_of_a_parent
 from impasto.errors import UsageError, named
 from impasto.images.decoding import read_origin
 from impasto.images.files import Source
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
-from impasto.images.resizing import resized
 from impasto.images.sizes import MIN_SIDE
 from impasto.kept import Kept, held
 from impasto.paintings import roles
-from impasto.preparation import OnPart, Prepared, prepared
-from impasto.pyramid import coarse_to_fine
+from impasto.preparation import OnPart, prepared
 from impasto.recipe import files_read, recipe
 from impasto.regions import Region
+from impasto.running import Run
 from impasto.settings import Options, Settings, validated
 from impasto.solver import Step
 from impasto.starts import Canvas
@@ -41,24 +42,28 @@ def stylize(
     *,
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
+    resume: str | PathLike[str] | None = None,
     **options: Unpack[Options],
-) -> Iterator[Step]:
+) -> Run:
     """Paint the photograph ``content`` in the manner of the painting ``style``, or of several, step by step.
 
     Equation 7 is minimised (Gatys, Ecker and Bethge, arXiv 1508.06576). Options are the fields of ``Settings`` and
     ``strength``, by name or as ``settings``. Step 0 is the start; each step holds the picture so far, ``(1, 3, h, w)``
     in [0, 1], on the device of the run. ``regions`` are painted in the manner of paintings of their own, or not at all;
     the rest in that of ``style``. Of a transparent photograph what is there is painted, and steps and pictures have its
-    alpha. ``on_part`` hears, of a picture that is looked at in places, how far an evaluation is. Pictures are read and
-    the network is loaded at the call, so that whatever is wrong shows at once.
+    alpha. ``on_part`` hears, of a picture that is looked at in places, how far an evaluation is. ``Run.save`` keeps
+    where the run is in a file; the same call with ``resume``, that file, goes on from there, and on the same machine
+    ends in the same picture, to the bit. Pictures are read and the network is loaded at the call, so that whatever is
+    wrong shows at once.
 
-    Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read,
-    LimitError for too large a one or where memory is lacking, WeightsError for a network that cannot be had; on the way
-    LimitError where memory is lacking, DivergedError where the loss is not a number.
+    Raises at the call UsageError for options that make no sense, InputError for a picture that cannot be read, or a
+    checkpoint that is damaged or of another run, LimitError for too large a picture or where memory is lacking,
+    WeightsError for a network that cannot be had; on the way LimitError where memory is lacking, DivergedError where
+    the loss is not a number.
     """
     chosen = settings if settings and not options else validated(settings, **options)
     sources = {"content": content, **by_role(style), **of_regions(regions)}
-    return _begin("stylize", chosen, sources, regions=regions, on_part=on_part)
+    return _begin("stylize", chosen, sources, regions=regions, on_part=on_part, resume=resume)
 
 
 def paint(
@@ -106,7 +111,7 @@ class Painter:
             for role, one in self.styles.items():
                 self.kept.with_alpha(role, one)
 
-    def stylize(self, content: Source, *, regions: Sequence[Region] = ()) -> Iterator[Step]:
+    def stylize(self, content: Source, *, regions: Sequence[Region] = ()) -> Run:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
         sources = {"content": content, **self.styles, **of_regions(regions)}
         return _begin("stylize", self.settings, sources, kept=self.kept, regions=regions)
@@ -131,25 +136,39 @@ def best_of(steps: Iterator[Step], on_step: OnStep | None = None) -> Picture:
 
 
 def reconstruct_content(
-    content: Source, settings: Settings | None = None, *, on_part: OnPart | None = None, **options: Unpack[Options]
-) -> Iterator[Step]:
+    content: Source,
+    settings: Settings | None = None,
+    *,
+    on_part: OnPart | None = None,
+    resume: str | PathLike[str] | None = None,
+    **options: Unpack[Options],
+) -> Run:
     """Find the photograph again from what ``content_layers`` hold of it: L_content alone is minimised (equation 1).
 
     Figure 1 of the paper, content reconstructions. From white noise, unless ``init`` says otherwise; the rest as in
     ``stylize``.
     """
-    return _begin("reconstruct content", reconstructing(settings, options), {"content": content}, on_part=on_part)
+    return _begin(
+        "reconstruct content", reconstructing(settings, options), {"content": content}, on_part=on_part, resume=resume
+    )
 
 
 def reconstruct_style(
-    style: Source, settings: Settings | None = None, *, on_part: OnPart | None = None, **options: Unpack[Options]
-) -> Iterator[Step]:
+    style: Source,
+    settings: Settings | None = None,
+    *,
+    on_part: OnPart | None = None,
+    resume: str | PathLike[str] | None = None,
+    **options: Unpack[Options],
+) -> Run:
     """Find a picture with the Gram matrices of ``style_layers`` that the painting has: L_style alone (equation 5).
 
     Figure 1 of the paper, style reconstructions, as large as the painting. From white noise, unless ``init`` says
     otherwise; the rest as in ``stylize``.
     """
-    return _begin("reconstruct style", reconstructing(settings, options), {"style": style}, on_part=on_part)
+    return _begin(
+        "reconstruct style", reconstructing(settings, options), {"style": style}, on_part=on_part, resume=resume
+    )
 
 
 def texture(
@@ -159,8 +178,9 @@ def texture(
     settings: Settings | None = None,
     *,
     on_part: OnPart | None = None,
+    resume: str | PathLike[str] | None = None,
     **options: Unpack[Options],
-) -> Iterator[Step]:
+) -> Run:
     """New texture in the manner of ``style``, ``width`` x ``height`` px: L_style alone (equation 5), with the style
     loss and weights of ``stylize``, from faint noise unless ``init`` says otherwise.
 
@@ -172,7 +192,7 @@ def texture(
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
     about: dict[str, Any] = {"width": width, "height": height}
-    return _begin("texture", chosen, {"style": style}, (height, width), on_part=on_part, **about)
+    return _begin("texture", chosen, {"style": style}, (height, width), on_part=on_part, resume=resume, **about)
 
 
 def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Settings:
@@ -188,20 +208,23 @@ def _begin(
     kept: "Kept | None" = None,
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
+    resume: str | PathLike[str] | None = None,
     **about: Any,
-) -> Iterator[Step]:
+) -> Run:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
     what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
     without_threads_of_a_parent()
     sources = {role: named(role, held, source) for role, source in sources.items()}
+    plan = None if resume is None else plan_in(Path(resume))
     with memory(), undisturbed():
         kept = kept or Kept(settings)
-        ready = prepared(settings, sources, canvas, kept, regions, on_part)
+        ready = prepared(settings, sources, canvas, kept, regions, on_part, plan)
     if regions:
         about["regions"] = [{"colour": region.colour} for region in regions]
     about |= {"size": [*ready.start.shape[:1:-1]], "machine": kept.machine | ready.plan.told}
     made_of = recipe(command, settings, files_read(settings, **sources), **about)
-    return _steps(ready, made_of=made_of, origin=origin_of(sources.get("content"), settings))
+    checkpoint = None if resume is None else checkpoint_of(Path(resume), made_of, kept.device, ready.disk)
+    return Run(ready, made_of, origin_of(sources.get("content"), settings), checkpoint)
 
 
 def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
@@ -211,24 +234,3 @@ def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
     if photograph is None or isinstance(photograph, np.ndarray | Tensor):
         return None
     return read_origin(photograph, max_pixels=settings.max_pixels)
-
-
-def _steps(of: Prepared, *, made_of: Mapping[str, Any], origin: Origin | None) -> Iterator[Step]:
-    settings, view, alpha = of.settings, of.view, of.alpha
-    total = None if settings.steps == "auto" else settings.steps_in_all
-    most: tuple[int, bool, float] | None = None
-    course = coarse_to_fine(of.objectives_at, of.start, settings, of.dial)
-    while True:
-        with memory(), undisturbed():
-            step = next(course, None)
-            if step is None:
-                return
-            seen = view(step.image)
-            image = seen.clone() if seen is step.image else seen  # whoever gets it may write into it
-            if alpha is not None:
-                image = image * (resized(alpha, *image.shape[2:]) > 0)
-                step = replace(step, alpha=alpha.clone())
-            best = most is None or step.merit >= most
-            most = step.merit if best else most
-            step = replace(step, image=image, total=total, best=best, recipe=made_of, origin=origin)
-        yield step

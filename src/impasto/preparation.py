@@ -50,8 +50,9 @@ OnPart = Callable[[float], object]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What ``coarse_to_fine`` wants: the objectives, the ``start`` and the settings; the ``view`` of what the solver
-    moves; the ``dial`` of β; the ``alpha`` of a transparent photograph; and how all this fits into memory."""
+    """What ``CoarseToFine`` wants: the objectives, the ``start`` and the settings; the ``view`` of what the solver
+    moves; the ``dial`` of β; the ``alpha`` of a transparent photograph; and how all this fits into memory, with a
+    ``disk``."""
 
     objectives_at: ObjectivesAt
     start: Tensor
@@ -60,6 +61,7 @@ class Prepared:
     dial: Dial | None
     alpha: Tensor | None
     plan: Plan
+    disk: Disk | None = None
 
 
 def prepared(
@@ -69,8 +71,10 @@ def prepared(
     kept: Kept,
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
+    plan: Plan | None = None,
 ) -> Prepared:
-    """What a run from ``sources`` wants, pictures by what they are for. Raises what ``stylize`` raises at the call."""
+    """What a run from ``sources`` wants, pictures by what they are for, by a ``plan`` that there may be already. Raises
+    what ``stylize`` raises at the call."""
     refuse_nonsense(settings, sources, regions)
     device, network_in = kept.device, kept.network
     pictures, alphas = kept.pictures(sources)
@@ -82,7 +86,7 @@ def prepared(
     if settings.tileable and "content" in pictures:
         pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    plan = plan_of(
+    plan = plan or plan_of(
         settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
     )
     disk = Disk(cache_of_networks()) if plan.on_disk else None
@@ -136,7 +140,7 @@ def prepared(
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
-    return Prepared(objectives_at, start, settings, view, dial, alphas.get("content"), plan)
+    return Prepared(objectives_at, start, settings, view, dial, alphas.get("content"), plan, disk)
 
 
 def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> Plan:

@@ -26,14 +26,13 @@ class Ascent:
     """How far a picture is: a value, of which all that follows can be made.
 
     ``size`` and ``precision`` count those that are done, ``descent`` is where the solver is with these. ``losses`` are
-    those of its steps; ``best`` is the best image of this size, and ``best_loss`` its loss. ``steps`` and
+    those of its steps; ``better`` is the best step of this size, where that is an earlier one. ``steps`` and
     ``evaluations`` were taken before, ``steps_of_size`` of them at this size.
     """
 
     descent: Descent
-    best: Tensor
-    best_loss: float
     losses: tuple[float, ...]
+    better: Step | None = None
     size: int = 0
     precision: int = 0
     steps: int = 0
@@ -47,6 +46,11 @@ class Ascent:
         step = self.descent.step(seconds)
         index, evaluations = self.steps + step.index, self.evaluations + step.evaluations
         return replace(step, index=index, evaluations=evaluations, trial=self.trial)
+
+    @property
+    def best(self) -> Step:
+        """The best step of this size."""
+        return self.better or self.step(0.0)
 
 
 class CoarseToFine:
@@ -79,15 +83,9 @@ class CoarseToFine:
         if not self.size_is_done(state):
             descent = advance(objective, state.descent, self.solver)
             if descent is not None:
-                point = descent.state.point
-                better = point.loss <= state.best_loss
-                return replace(
-                    state,
-                    descent=descent,
-                    losses=(*state.losses, point.loss),
-                    best=point.image if better else state.best,
-                    best_loss=point.loss if better else state.best_loss,
-                )
+                loss, best = descent.state.point.loss, state.best
+                better = None if loss <= best.loss else best
+                return replace(state, descent=descent, losses=(*state.losses, loss), better=better)
             if (objective := self.objectives.at(state.size, state.precision + 1)) is not None:
                 return self.step(self.with_next_precision(state, objective))
         return self.enlarged(state) if state.size + 1 < len(self.settings.factors) else None
@@ -120,17 +118,18 @@ class CoarseToFine:
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
         again = self.begun_again(state, objective)
-        point, trial = again.descent.state.point, len(balance.trials) < self.trials
-        return replace(again, best=point.image, best_loss=point.loss, balance=balance, trial=trial)
+        return replace(again, better=None, balance=balance, trial=len(balance.trials) < self.trials)
 
     def begun_again(self, state: Ascent, objective: Objective) -> Ascent:
         """The solver anew, where it is, with another objective."""
         before = state.descent
         descent = self.descent(objective, before.state.point.image)
+        loss, best = descent.state.point.loss, state.best
         return replace(
             state,
             descent=descent,
-            losses=(descent.state.point.loss,),
+            losses=(loss,),
+            better=None if loss <= best.loss else best,
             steps=state.steps + before.index,
             steps_of_size=state.steps_of_size + before.index,
             evaluations=state.evaluations + before.evaluations,
@@ -140,7 +139,7 @@ class CoarseToFine:
         """The best picture of this size at the next."""
         start = scaled(self.image, self.settings.factors[state.size + 1])
         return replace(
-            self.begun(finer(state.best, start), state.size + 1),
+            self.begun(finer(state.best.image, start), state.size + 1),
             balance=state.balance,
             steps=state.steps + state.descent.index + 1,
             evaluations=state.evaluations + state.descent.evaluations,
@@ -155,8 +154,7 @@ class CoarseToFine:
         objective = self.objectives.at(size, 0)
         assert objective is not None
         descent = self.descent(objective, image)
-        point = descent.state.point
-        return Ascent(descent, point.image, point.loss, (point.loss,), size)
+        return Ascent(descent, (descent.state.point.loss,), size=size)
 
 
 class Objectives:
@@ -178,20 +176,40 @@ class Objectives:
         return self.current
 
 
+class Course(Iterator[Step]):
+    """The steps of ``painting``, numbered through; from ``state`` on, the best of its size and itself first, which
+    took so many ``seconds``. ``state`` is that of the latest step."""
+
+    def __init__(self, painting: CoarseToFine, state: Ascent | None = None, seconds: float = 0.0) -> None:
+        self.painting, self.state = painting, state
+        self.began = time.monotonic() - seconds
+        known = () if state is None else filter(None, (state.better, state.step(seconds)))
+        self.known = list(known)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    def __next__(self) -> Step:
+        if self.known:
+            return self.known.pop(0)
+        state = self.painting.start() if self.state is None else self.painting.step(self.state)
+        if state is None:
+            raise StopIteration
+        self.state = state
+        return state.step(self.seconds)
+
+
 def coarse_to_fine(
     objectives_at: ObjectivesAt, start: Float[Tensor, "1 3 h w"], settings: Settings, dial: Dial | None = None
-) -> Iterator[Step]:
+) -> Course:
     """Minimise at each of ``settings.factors`` in turn: the steps of ``CoarseToFine``, numbered through.
 
     Every step's image has the size that it was painted at, and its losses are those of that size: the best of all steps
     is the one with the greatest ``merit``. Raises what ``minimise`` raises.
     """
-    began = time.monotonic()
-    painting = CoarseToFine(objectives_at, start, settings, dial)
-    state: Ascent | None = painting.start()
-    while state is not None:
-        yield state.step(time.monotonic() - began)
-        state = painting.step(state)
+    return Course(CoarseToFine(objectives_at, start, settings, dial))
 
 
 def finer(image: Float[Tensor, "1 3 h w"], start: Float[Tensor, "1 3 h2 w2"]) -> Float[Tensor, "1 3 h2 w2"]:

@@ -40,6 +40,9 @@ class Reporter(Protocol):
     def sheet(self, path: str, of: str) -> None:
         """A sheet of several pictures, or several times the same, was written."""
 
+    def note(self, text: str) -> None:
+        """Something that whoever waits should know."""
+
     def done(self) -> None:
         """All went well."""
 
@@ -89,6 +92,9 @@ class JsonLines:
     def sheet(self, path: str, of: str) -> None:  # noqa: ARG002
         self._print(event="sheet", path=path)
 
+    def note(self, text: str) -> None:
+        self._print(event="note", message=text)
+
     def done(self) -> None:
         self._print(event="done")
 
@@ -114,6 +120,9 @@ class Silence:
         pass
 
     def sheet(self, path: str, of: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
         pass
 
     def done(self) -> None:
@@ -159,6 +168,9 @@ class Bar:
 
     def sheet(self, path: str, of: str) -> None:
         self.progress.console.print(f"{path}  ({of})")
+
+    def note(self, text: str) -> None:
+        self.progress.console.print(text, markup=False)
 
     def done(self) -> None:
         if self.task is not None:

@@ -1,7 +1,7 @@
 """The options of the commands that paint. Their defaults live in ``Settings``; the help says what they are."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from impasto.settings import Settings
     from impasto.solver import Step
 
-OnPart = Callable[[float], object]
-"""Told, while a large picture is looked at, what part is done."""
+How = dict[str, Any]
+"""What a run is told besides settings and pictures: ``on_part`` and ``resume``."""
 
 Course = Iterator["Step"]
 """What a command starts and follows to its end."""
@@ -45,6 +45,7 @@ USUAL = {
         "--network",
         "--device",
         "--save-every",
+        "--resume",
         "--quiet",
         "--help-all",
     ),
@@ -365,6 +366,21 @@ SaveEvery = Annotated[
         min=0,
     ),
 ]
+Resume = Annotated[
+    bool,
+    option("--resume", panel=OUTPUT, text="Go on where this run was when it was interrupted, to the same picture."),
+]
+CheckpointEvery = Annotated[
+    float,
+    option(
+        "--checkpoint-every",
+        panel=OUTPUT,
+        text="Seconds after which OUT.checkpoint says anew how far it is, while it runs; 0: never.",
+        **NUMBER,
+        default="30",
+        min=0,
+    ),
+]
 Dpi = Annotated[
     float | None,
     option("--dpi", panel=OUTPUT, text="Resolution that is told to printers.", **NUMBER, default="the photograph's"),
@@ -385,7 +401,11 @@ NoRecipe = Annotated[
 ]
 AsJson = Annotated[
     bool,
-    option("--json", panel=OUTPUT, text="JSON lines on stdout, an event each: start, step, saved, sheet, done, error."),
+    option(
+        "--json",
+        panel=OUTPUT,
+        text="JSON lines on stdout, one an event: start, step, saved, sheet, note, done, error.",
+    ),
 ]
 HelpAll = Annotated[
     bool, typer.Option("--help-all", is_eager=True, callback=show_all, help="Show every option and exit.")

@@ -45,6 +45,8 @@ def content(
     dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    resume: o.Resume = False,
+    checkpoint_every: o.CheckpointEvery = 30.0,
     dpi: o.Dpi = None,
     bits: o.Bits = 8,
     keep_location: o.KeepLocation = False,
@@ -63,10 +65,10 @@ def content(
         content_layers=o.layers("--layer", content_layers, share=False),
     )
 
-    def begin(settings: "Settings", on_part: o.OnPart, content: "Source") -> o.Course:
+    def begin(settings: "Settings", how: o.How, content: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_content(content, settings, on_part=on_part)
+        return facade.reconstruct_content(content, settings, **how)
 
     name = "-".join(settings.content_layers)
     run(settings, {"content": photograph}, begin, options, name=name)
@@ -96,6 +98,8 @@ def style(
     dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    resume: o.Resume = False,
+    checkpoint_every: o.CheckpointEvery = 30.0,
     dpi: o.Dpi = None,
     bits: o.Bits = 8,
     keep_location: o.KeepLocation = False,
@@ -115,10 +119,10 @@ def style(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin(settings: "Settings", on_part: o.OnPart, style: "Source") -> o.Course:
+    def begin(settings: "Settings", how: o.How, style: "Source") -> o.Course:
         from impasto import facade
 
-        return facade.reconstruct_style(style, settings, on_part=on_part)
+        return facade.reconstruct_style(style, settings, **how)
 
     name = "-".join(["style", list(settings.style_layers)[-1]])
     run(settings, {"style": painting}, begin, options, name=name)
@@ -166,6 +170,8 @@ def texture(
     dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    resume: o.Resume = False,
+    checkpoint_every: o.CheckpointEvery = 30.0,
     dpi: o.Dpi = None,
     bits: o.Bits = 8,
     keep_location: o.KeepLocation = False,
@@ -184,10 +190,10 @@ def texture(
         style_loss=o.style_losses(style_loss),
     )
 
-    def begin(settings: "Settings", on_part: o.OnPart, style: "Source", canvas: tuple[int, int]) -> o.Course:
+    def begin(settings: "Settings", how: o.How, style: "Source", canvas: tuple[int, int]) -> o.Course:
         from impasto import facade
 
-        return facade.texture(style, *canvas[::-1], settings, on_part=on_part)
+        return facade.texture(style, *canvas[::-1], settings, **how)
 
     name = f"{width}x{height}"
     run(settings, {"style": painting}, begin, options, name=name, canvas=(height, width))

@@ -5,12 +5,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.heap import give_back_what_is_free, suit
+from impasto.cli.keeping import Keeper, beside
+from impasto.cli.names import PIPE, numbered, out_of, outputs, saved_between
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from impasto.images.picture import Picture
     from impasto.settings import Settings
     from impasto.solver import Step
-
-PIPE = Path("-")
-"""stdin or stdout instead of a file."""
 
 
 def run(
@@ -50,7 +48,7 @@ def run(
 
     tries = options.get("tries", 1)
     names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
-    out = options["out"] or free_name("-".join([*names, *filter(None, [name])]), tries)
+    resume, out = options.get("resume", False), out_of(options, "-".join([*names, *filter(None, [name])]))
     check_pipes(list(pictures.values()), out, options | {"tileable": settings.tileable})
     outs, sheet = outputs(out, tries)
     fours = [path.with_stem(f"{path.stem}-2x2") for path in outs] if settings.tileable else []
@@ -78,7 +76,7 @@ def run(
 
         torch.set_num_threads(options["threads"])
     if options.get("dry_run"):
-        trial = begin(small(settings), lambda _: None, **sources, **of_canvas(small_canvas(canvas)))
+        trial = begin(small(settings), {}, **sources, **of_canvas(small_canvas(canvas)))
         foresee(settings, (width, height), trial, len(sources), as_json=options["as_json"])
         return
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
@@ -86,9 +84,13 @@ def run(
         for n, path in enumerate(outs):
             of_try = settings if tries == 1 else settings.model_copy(update={"seed": settings.seed + n})
             save = Saver(path, report, options, fours[n] if fours else None)
-            steps = begin(of_try, report.part, **sources, **of_canvas(canvas))
+            keeper = Keeper(None if path == PIPE else beside(path), options.get("checkpoint_every", 0.0), report)
+            how = {"on_part": report.part, "resume": beside(path) if resume else None}
+            if not resume and beside(path).is_file():
+                report.note(f"'{beside(path)}' is of a run that did not end: --resume would go on with it")
+            steps = begin(of_try, how, **sources, **of_canvas(canvas))
             give_back_what_is_free()
-            painted.append(follow(steps, of_try, save, between))
+            painted.append(follow(steps, of_try, save, between, keeper))
         if sheet is not None:
             contact_sheet([picture.pil() for picture in painted if picture], sheet)
             report.sheet(str(sheet), "all of them")
@@ -150,13 +152,6 @@ EVALUATIONS = 1.1
 """For each step: nearly all take one."""
 
 
-def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
-    """Where the picture goes; or the pictures, and a sheet of them."""
-    if tries == 1:
-        return [out], None
-    return [out.with_stem(f"{out.stem}-{n}") for n in range(1, tries + 1)], out.with_stem(f"{out.stem}-sheet")
-
-
 def check_pipes(pictures: list[str], out: Path, options: dict[str, Any]) -> None:
     """Raise UsageError where stdin or stdout should do two things at once."""
     if pictures.count(str(PIPE)) > 1:
@@ -166,6 +161,8 @@ def check_pipes(pictures: list[str], out: Path, options: dict[str, Any]) -> None
     for parameter in ("as_json", "save_every"):
         if options[parameter]:
             raise UsageError(f"`{parameter}` does not go with '-o -', which writes the picture to stdout: name a file")
+    if options.get("resume"):
+        raise UsageError("`resume` goes on from a file beside the picture, and '-o -' writes to stdout: name a file")
     if options["tileable"]:
         raise UsageError("`tileable` puts a sheet of four beside the picture, and '-o -' writes to stdout: name a file")
     if options.get("tries", 1) > 1:
@@ -244,9 +241,11 @@ def whole_size(step: "Step") -> "Picture":
     return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
 
 
-def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range) -> "Picture | None":
-    """Go through the steps; whatever ends them, the best picture so far is written. Raises Interrupted, saying what was
-    kept, after Ctrl-C and the like."""
+def follow(
+    steps: "Iterator[Step]", settings: "Settings", save: Saver, between: range, keeper: Keeper
+) -> "Picture | None":
+    """Go through the steps; whatever ends them, the best picture so far is written, and where the run is. Raises
+    Interrupted, saying what was kept, after Ctrl-C and the like."""
     best: Step | None = None
     ended: BaseException | None = None
     try:
@@ -258,12 +257,16 @@ def follow(steps: "Iterator[Step]", settings: "Settings", save: Saver, between: 
                 save.report.step(step)
                 if step.index in between:
                     save(step, numbered(save.out, step.index), whole=False)
+                keeper.after_step(steps)
     except BaseException as error:
         ended = error
     with Listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
         picture = None if best is None else save.last(best)
+        if ended is None:
+            keeper.done()
+        resumable = ended is not None and best is not None and keeper.keep(steps)
     if isinstance(ended, KeyboardInterrupt):
-        raise Interrupted(f"interrupted: {kept(best, save.out)}")
+        raise Interrupted(f"interrupted: {kept(best, save.out)}{'; --resume goes on' if resumable else ''}")
     if ended is not None:
         raise ended
     return picture
@@ -297,19 +300,3 @@ def contact_sheet(pictures: "list[Image.Image]", out: Path, side: int = 512, gap
     for n, image in enumerate(small):
         sheet.paste(image, (gap + n % columns * width, gap + n // columns * height))
     write(channels_of(np.asarray(sheet)), out)
-
-
-def numbered(out: Path, index: int) -> Path:
-    """OUT-0050.png and the like."""
-    return out.with_stem(f"{out.stem}-{index:04d}")
-
-
-def saved_between(steps: int, save_every: int) -> range:
-    """The steps whose pictures are saved on the way."""
-    return range(save_every, steps + 1, save_every) if save_every else range(0)
-
-
-def free_name(stem: str, tries: int = 1) -> Path:
-    """STEM.png in the current folder, numbered where that is taken, or one of what so many tries make of it."""
-    names = (Path(f"{stem}{number}.png") for number in chain([""], (f"-{n}" for n in count(2))))
-    return next(name for name in names if not any(path.exists() for path in outputs(name, tries)[0]))

@@ -128,6 +128,8 @@ def stylize(
     dry_run: o.DryRun = False,
     max_pixels: o.MaxPixels = None,
     save_every: o.SaveEvery = 0,
+    resume: o.Resume = False,
+    checkpoint_every: o.CheckpointEvery = 30.0,
     dpi: o.Dpi = None,
     bits: o.Bits = 8,
     keep_location: o.KeepLocation = False,
@@ -158,12 +160,12 @@ def stylize(
     if content is None or not styles:
         raise nothing_to_paint(content, like)
 
-    def begin(settings: "Settings", on_part: o.OnPart, content: "Source", **sources: "Source") -> o.Course:
+    def begin(settings: "Settings", how: o.How, content: "Source", **sources: "Source") -> o.Course:
         from impasto import facade
         from impasto.regions import Region
 
         styles = [source for role, source in sources.items() if role.startswith("style")]
-        return facade.stylize(content, styles, settings, regions=[Region(**of) for of in regions], on_part=on_part)
+        return facade.stylize(content, styles, settings, regions=[Region(**of) for of in regions], **how)
 
     masks = [of["mask"] for of in regions]
     more = [of[part] for of in regions for part in ("style", "style_mask") if of.get(part) is not None]
