@@ -183,8 +183,8 @@ class Course(Iterator[Step]):
     def __init__(self, painting: CoarseToFine, state: Ascent | None = None, seconds: float = 0.0) -> None:
         self.painting, self.state = painting, state
         self.began = time.monotonic() - seconds
-        known = () if state is None else filter(None, (state.better, state.step(seconds)))
-        self.known = list(known)
+        known = [] if state is None else [state.better, state.step(seconds)]
+        self.known = [replace(step, seconds=seconds) for step in known if step is not None]
 
     @property
     def seconds(self) -> float:
