@@ -1,5 +1,6 @@
 """A file appears whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
     Written beside ``path`` under a hidden name, flushed to disk, then moved into place in one step, so that a reader
     sees the file before or the file after, never a part. A link is followed: the file it points to is replaced, the
-    link stays. Raises OSError as writing does. Only SIGKILL or a power cut can leave the hidden ``.part`` file behind.
+    link stays. Raises OSError as writing does, and where a pipe, a device or a folder is there, which are never
+    replaced. Only SIGKILL or a power cut can leave the hidden ``.part`` file behind.
     """
     destination = Path(os.path.realpath(path))
+    if destination.exists() and not destination.is_file():
+        raise FileExistsError(errno.EEXIST, "no ordinary file", str(path))
     temporary = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with temporary.open("xb") as file:

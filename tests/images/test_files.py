@@ -737,6 +737,19 @@ def test_output_that_is_a_folder(tmp_path):
         check_output(tmp_path / "x.png")
 
 
+def test_a_pipe_is_never_replaced(tmp_path):
+    """Nor a device: not by its name, and not by a link to it."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "pipe.png")
+    for name in ("pipe.png", "link.png"):
+        with pytest.raises(UsageError, match=r"is a pipe or a device: name a file"):
+            check_output(tmp_path / name)
+        with pytest.raises(InputError, match=r"cannot be written \(no ordinary file\)"):
+            write(noise(16, 16), tmp_path / name)
+    assert stat.S_ISFIFO((tmp_path / "pipe.png").stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.png", "pipe.png"]
+
+
 def test_output_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_output("x.png")

@@ -280,6 +280,13 @@ def test_means_that_do_not_fit_are_refused(tmp_path, means):
         read_weights(tmp_path / "w.safetensors")
 
 
+def test_a_pipe_is_no_file_of_weights(tmp_path):
+    """It would be waited for without end."""
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(WeightsError, match="it is a pipe or a device"):
+        read_weights(tmp_path / "pipe.safetensors")
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"nothing\.pth: there is no such file; check"):
         read_weights(tmp_path / "nothing.pth")

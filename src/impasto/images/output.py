@@ -25,12 +25,14 @@ LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = (), *, bits: int = 8) -> None:
     """Find out before a long run whether ``write`` can save to ``path`` without touching any of ``inputs``.
 
-    Raises UsageError for a suffix that is not written, or not with so many ``bits``, a folder, or one of the inputs
-    (under any name: links count); InputError for a folder that does not exist or may not be written to.
+    Raises UsageError for a suffix that is not written, or not with so many ``bits``, a folder, a pipe, a device, or one
+    of the inputs (under any name: links count); InputError for a folder that does not exist or may not be written to.
     """
     path = Path(path)
     if path.is_dir():
         raise UsageError(f"'{path}' is a folder: name a file in it")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"'{path}' is a pipe or a device: name a file, or - for stdout")
     writer_of(path, bits=bits)
     for source in map(locate, inputs):
         if path.exists() and source.exists() and path.samefile(source):

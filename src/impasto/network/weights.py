@@ -66,6 +66,8 @@ def read_weights(path: Path) -> Weights:
     not a chain of VGG's shape.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise WeightsError("it is a pipe or a device")
         tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
         stated = metadata.pop("impasto.digest", None)
         if stated is not None and stated != digest_of(tensors):
