@@ -94,7 +94,7 @@ def evaluate(
     to glibc, as by the peer. What is looked at in places has the photograph's features on a disk, as a run of little
     memory does."""
     from impasto.assembly import network_of
-    from impasto.cli.heap import SCARCE, give_back_what_is_free, keep_freed_memory, suit
+    from impasto.cli.heap import give_back_blocks, give_back_what_is_free, keep_freed_memory
     from impasto.devices import memory
     from impasto.disk import Disk
     from impasto.network.registry import cache
@@ -107,7 +107,8 @@ def evaluate(
     held = memory_in_use()
     if kept:
         keep_freed_memory()
-        suit(size, SCARCE - scarce)
+        if side or scarce:
+            give_back_blocks(2**20 if scarce else 2**25)
         give_back_what_is_free()
     with memory():
         photograph, painting = pair(size)

@@ -38,8 +38,9 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_it_ends_in_the_picture_of_the_unbroken_run(photograph, painting, tiny, tmp_path, way):
+def test_it_ends_in_the_picture_of_the_unbroken_run(photograph, painting, tiny, tmp_path, monkeypatch, way):
     """Wherever it ended: in a trial of β, between two sizes, after its last step."""
+    monkeypatch.setattr("impasto.settings.MOST_STEPS", 40)  # with steps="auto"
     paths, whole = [], []
     run = steps_of(photograph, painting, tiny, **WAYS[way])
     for step in run:

@@ -13,6 +13,7 @@ from impasto.images.resizing import resized
 from impasto.preparation import Prepared
 from impasto.pyramid import CoarseToFine, Course
 from impasto.solver import Step
+from impasto.tiling import Plan
 
 
 class Run(Iterator[Step]):
@@ -26,6 +27,11 @@ class Run(Iterator[Step]):
         self.most: tuple[int, bool, float] | None = None
         painting = CoarseToFine(of.objectives_at, of.start, of.settings, of.dial)
         self.course = Course(painting, *(() if checkpoint is None else (checkpoint.state, checkpoint.seconds)))
+
+    @property
+    def plan(self) -> Plan:
+        """How it fits into memory."""
+        return self.of.plan
 
     def __next__(self) -> Step:
         with memory(), undisturbed():
@@ -51,6 +57,6 @@ class Run(Iterator[Step]):
         OSError where it cannot be written."""
         state = self.course.state
         if state is not None:
-            Checkpoint(state, self.course.seconds, self.recipe, self.of.plan).save(Path(path))
+            Checkpoint(state, self.course.seconds, self.recipe, self.plan).save(Path(path))
         if self.of.disk is not None:
             self.of.disk.rest()

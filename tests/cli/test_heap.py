@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from impasto.cli.heap import LARGE, SCARCE
+from impasto.cli.heap import KEEPING, SCARCE
 
 PROGRAM = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from impasto.cli.heap import keep_freed_memory, suit
 
 def mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
+side, planned, memory, block = map(int, sys.argv[1:])
 keep_freed_memory()
-suit(*map(int, sys.argv[1:3]))
-before, blocks = mib(), [bytearray(b"x") * (int(sys.argv[3]) << 20) for _ in range(8)]
+suit(SimpleNamespace(side=side or None, bytes=planned), memory)
+before, blocks = mib(), [bytearray(b"x") * (block << 20) for _ in range(8)]
 last = b"x" * 1000
 del blocks
 print(mib() - before)
@@ -27,17 +29,18 @@ print(mib() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
 @pytest.mark.parametrize(
-    ("size", "memory", "block", "held"),
+    ("side", "planned", "memory", "block", "held"),
     [
-        (LARGE, SCARCE, 64, True),
-        (LARGE + 1, SCARCE, 64, False),
-        (LARGE + 1, SCARCE, 4, True),
-        (LARGE, SCARCE - 1, 4, False),
+        (None, 10**9, KEEPING * 10**9 + SCARCE, 64, True),
+        (None, 10**10, 10**10, 64, False),
+        (None, 10**10, 10**10, 4, True),
+        (512, 10**9, 10**10, 64, False),
+        (512, 10**9, 10**10, 4, True),
+        (None, 10**8, SCARCE - 1, 4, False),
     ],
 )
-def test_freed_blocks_are_held_or_given_back(size, memory, block, held):
-    """In pictures not too large, unless memory is scarce."""
-    told = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, (size, memory, block))], capture_output=True, text=True, check=True
-    )
+def test_freed_blocks_are_held_or_given_back(side, planned, memory, block, held):
+    """All are held of a whole picture where memory allows it, small ones unless it is scarce."""
+    numbers = [str(int(of or 0)) for of in (side, planned, memory, block)]
+    told = subprocess.run([sys.executable, "-c", PROGRAM, *numbers], capture_output=True, text=True, check=True)
     assert (float(told.stdout) > 7 * block) is held

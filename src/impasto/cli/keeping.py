@@ -11,6 +11,7 @@ from impasto.cli.console import Reporter
 
 if TYPE_CHECKING:
     from impasto.solver import Step
+    from impasto.tiling import Plan
 
 SHARE = 20
 """Times as long as writing a checkpoint took, at least, until the next: those of large pictures take seconds."""
@@ -18,8 +19,10 @@ SHARE = 20
 
 @runtime_checkable
 class Resumable(Protocol):
-    """The steps of a run that a file can keep."""
+    """The steps of a run that a file can keep, and how it fits into memory."""
 
+    @property
+    def plan(self) -> "Plan": ...
     def __next__(self) -> "Step": ...
     def save(self, path: Path, /) -> None: ...
 

@@ -376,7 +376,7 @@ CheckpointEvery = Annotated[
         "--checkpoint-every",
         panel=OUTPUT,
         text="Seconds after which OUT.checkpoint says anew how far it is, while it runs; 0: never.",
-        **NUMBER,
+        metavar="SECONDS",
         default="30",
         min=0,
     ),

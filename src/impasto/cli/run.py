@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.heap import give_back_what_is_free, suit
-from impasto.cli.keeping import Keeper, beside
+from impasto.cli.keeping import Keeper, Resumable, beside
 from impasto.cli.names import PIPE, numbered, out_of, outputs, saved_between
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
@@ -69,7 +69,6 @@ def run(
         check_size(outs[0], width, height)
         for path in fours:
             check_size(path, 2 * width, 2 * height)
-    suit(max(width, height), settings.memory or memory_of_machine())
     fetch_if_missing(settings, silent=options["quiet"] or options["as_json"])
     if options["threads"] is not None:
         import torch
@@ -89,6 +88,8 @@ def run(
             if not resume and beside(path).is_file():
                 report.note(f"'{beside(path)}' is of a run that did not end: --resume would go on with it")
             steps = begin(of_try, how, **sources, **of_canvas(canvas))
+            if isinstance(steps, Resumable):
+                suit(steps.plan, settings.memory or memory_of_machine())
             give_back_what_is_free()
             painted.append(follow(steps, of_try, save, between, keeper))
         if sheet is not None:
