@@ -178,7 +178,7 @@ def test_lack_of_memory_names_the_parameter():
 def test_the_public_names():
     """Adding one is a decision; this is where it is noticed."""
     names = (
-        "ContentLoss Features ImpastoError Network Painter Picture Point Region Settings Solver Step StyleLoss "
+        "ContentLoss Features ImpastoError Network Painter Picture Point Region Run Settings Solver Step StyleLoss "
         "__version__ load_network paint read read_settings reconstruct_content reconstruct_style stylize texture write"
     )
     assert impasto.__all__ == names.split()

@@ -145,7 +145,7 @@ def test_help_shows_what_people_use_and_help_all_the_rest(impasto):
 
     assert 10 <= len(flags(usual.out)) <= 16
     assert flags(usual.out) < flags(every.out)
-    assert {"--out", "--size", "--strength", "--tries", "--help-all"} <= flags(usual.out)
+    assert {"--out", "--size", "--strength", "--tries", "--resume", "--help-all"} <= flags(usual.out)
     assert len(flags(every.out)) > 30
 
 

@@ -537,11 +537,12 @@ def test_a_kill_keeps_the_best_picture_so_far(process, small, tmp_path, kill):
     assert child.returncode == 130
     *steps, saved, error = events(lines[0] + out)
     assert (saved["event"], saved["path"]) == ("saved", "out.png")
-    told = f"interrupted: the picture of step {saved['step']} of 1000000000 is kept in 'out.png'"
+    told = f"interrupted: the picture of step {saved['step']} of 1000000000 is kept in 'out.png'; --resume goes on"
     assert (err, error) == (f"impasto: {told}\n", {"event": "error", "message": told, "code": 130})
     assert saved["loss"] <= min(step["loss"] for step in steps)
     assert pixels(tmp_path / "out.png").shape == (27, SIZE, 3)
-    assert [path.name for path in tmp_path.iterdir() if not path.is_dir()] == ["out.png"]
+    files = sorted(path.name for path in tmp_path.iterdir() if not path.is_dir())
+    assert files == ["out.png", "out.png.checkpoint"]
 
 
 def test_a_reader_that_goes_away_keeps_the_picture_too(process, small, tmp_path):

@@ -43,7 +43,6 @@ USUAL = {
         "--tries",
         "--quality",
         "--network",
-        "--device",
         "--save-every",
         "--resume",
         "--quiet",
