@@ -94,7 +94,7 @@ def evaluate(
     to glibc, as by the peer. What is looked at in places has the photograph's features on a disk, as a run of little
     memory does."""
     from impasto.assembly import network_of
-    from impasto.cli.heap import give_back_blocks, give_back_what_is_free, keep_freed_memory
+    from impasto.cli.heap import ALL, LARGE, give_back_blocks, give_back_what_is_free, keep_freed_memory
     from impasto.devices import memory
     from impasto.disk import Disk
     from impasto.network.registry import cache
@@ -108,7 +108,7 @@ def evaluate(
     if kept:
         keep_freed_memory()
         if side or scarce:
-            give_back_blocks(2**20 if scarce else 2**25)
+            give_back_blocks(ALL if scarce else LARGE)
         give_back_what_is_free()
     with memory():
         photograph, painting = pair(size)
