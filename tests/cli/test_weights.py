@@ -149,21 +149,32 @@ def bad_files(tiny):
     del theirs["conv3_1.weight"]
     torch.save(theirs, "gap.pth")
     save_file(tiny_weights() | {"conv1_2.weight": torch.rand(4, 4, 5, 5)}, "kernel.safetensors")
-    files = {path.name: path.read_bytes() for path in map(registry.Path, ("gap.pth", "kernel.safetensors"))}
+    torch.save(tiny_weights() | {"conv1_2.weight": torch.empty(4, 4, 3, 3, device="meta")}, "meta.pth")
+    torch.save(tiny_weights() | {"conv1_2.bias": torch.ones(4).to_sparse()}, "sparse.pth")
+    torch.save(tiny_weights() | {"conv1_2.readout": torch.ones(()).expand(10**10, 4)}, "expanded.pth")
+    torch.save({key: torch.full_like(x, float("nan")) for key, x in tiny_weights().items()}, "nan.pth")
+    save_file({key: torch.zeros_like(x) for key, x in tiny_weights().items()}, "zeros.safetensors")
+    large = json.dumps(vars(INPUT) | {"scale": 10**400})
+    save_file(tiny_weights(), "integer.safetensors", {"impasto.preprocessing": large})
+    files = {name: registry.Path(name).read_bytes() for name in MADE}
     return files | {
         "truncated.safetensors": data[: len(data) // 2],
         "truncated.pth": files["gap.pth"][: len(files["gap.pth"]) // 2],
         "flipped.safetensors": data[:-1] + bytes([data[-1] ^ 1]),
+        "header.safetensors": (2**60).to_bytes(8, "little") + data[8:],
         "empty.pth": b"",
         "text.pth": b"these are not the weights\n" * 9,
         "code.pth": pickle.dumps({"features.0.weight": Code()}),
     }
 
 
-NAMES = ["gap.pth", "kernel.safetensors", "truncated.safetensors", "truncated.pth", "flipped.safetensors", "empty.pth"]
+MADE = ["gap.pth", "kernel.safetensors", "meta.pth", "sparse.pth", "expanded.pth", "nan.pth", "zeros.safetensors"]
+MADE += ["integer.safetensors"]
+WRITTEN = ["truncated.safetensors", "truncated.pth", "flipped.safetensors", "header.safetensors", "empty.pth"]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "text.pth", "code.pth", "missing.pth"])
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("name", [*MADE, *WRITTEN, "text.pth", "code.pth", "missing.pth"])
 def test_bad_weights_end_with_6_and_leave_nothing(impasto, tiny, cache, photograph, painting, name):
     for file, data in bad_files(tiny).items():
         registry.Path(file).write_bytes(data)

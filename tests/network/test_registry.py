@@ -7,7 +7,7 @@ import struct
 import pytest
 import torch
 from nets import INPUT, tiny_weights
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 
 from impasto.errors import UsageError, WeightsError
 from impasto.images.files import read
@@ -170,11 +170,21 @@ def test_other_weights_are_normalised_by_means_measured_on_demand_and_remembered
     assert len(left_in(cache)) == 2
 
 
-def test_damaged_means_are_measured_anew(tmp_path, cache):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:50],
+        lambda data: save({layer: m[1:].clone() for layer, m in load(data).items()}),
+        lambda data: save({layer: torch.full_like(m, float("nan")) for layer, m in load(data).items()}),
+        lambda data: save({layer: m for layer, m in load(data).items() if layer != "conv3_1"}),
+    ],
+    ids=["cut off", "another network's", "NaN", "one missing"],
+)
+def test_damaged_means_are_measured_anew(tmp_path, cache, damage):
     save_weights(tmp_path / "w.safetensors", Weights(TENSORS, INPUT))
     expected = load_network(weights=tmp_path / "w.safetensors").weights()
     (remembered,) = cache.iterdir()
-    remembered.write_bytes(remembered.read_bytes()[:50])
+    remembered.write_bytes(damage(remembered.read_bytes()))
     found = load_network(weights=tmp_path / "w.safetensors").weights()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
     assert len(load_file(remembered)) == len(LAYERS)

@@ -1,8 +1,10 @@
 """Weights files: what is read, what is refused, and that no damage goes unseen and no code is ever run."""
 
+import io
 import json
 import os
 import pickle
+import zipfile
 from contextlib import suppress
 
 import pytest
@@ -15,7 +17,15 @@ from safetensors.torch import save, save_file
 from impasto.errors import WeightsError
 from impasto.network.protocol import CAFFE
 from impasto.network.vgg import LAYERS
-from impasto.network.weights import TORCHVISION_INDICES, Weights, digest_of, read_weights, save_weights
+from impasto.network.weights import (
+    LARGEST,
+    LONGEST,
+    TORCHVISION_INDICES,
+    Weights,
+    digest_of,
+    read_weights,
+    save_weights,
+)
 
 LATE = {"deepest": "conv2_2"}
 """A shorter chain, where bytes are counted one by one."""
@@ -230,6 +240,110 @@ def test_what_is_no_chain_of_vggs_shape_is_refused(tmp_path, change, names):
         read_weights(tmp_path / "w.pth")
 
 
+STRANGE = {
+    "sparse": torch.Tensor.to_sparse,
+    "rows": lambda x: x[:, 0, 0, :2].to_sparse_csr(),
+    "meta": lambda x: x.to("meta"),
+    "complex": lambda x: x.to(torch.complex64),
+    "boolean": torch.Tensor.bool,
+    "integers": torch.Tensor.int,
+    "eight bits": lambda x: x.to(torch.float8_e4m3fn),
+    "negated": lambda x: torch.complex(x, x).conj().imag,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("kind", STRANGE)
+def test_what_is_no_ordinary_tensor_is_refused(tmp_path, kind):
+    tensors = tiny_weights()
+    torch.save(tensors | {"conv1_2.weight": STRANGE[kind](tensors["conv1_2.weight"])}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"conv1_2\.weight is no ordinary tensor"):
+        read_weights(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.nn.Parameter, lambda x: torch.stack([x, x])[1], torch.Tensor.double])
+def test_parameters_views_and_doubles_are_ordinary(tmp_path, kind):
+    tensors = tiny_weights()
+    torch.save({key: kind(value) for key, value in tensors.items()}, tmp_path / "w.pth")
+    found = read_weights(tmp_path / "w.pth").tensors
+    same(found, tensors)
+    assert not any(value.requires_grad for value in found.values())
+
+
+LESS_THAN_IT_SAYS = {
+    "nothing": ("conv1_2.weight", torch.zeros(0, 4, 3, 3), "shape"),
+    "no filter at the end": ("conv5_4.bias", torch.zeros(0), "shape"),
+    "43 GB of filters": ("conv1_1.weight", torch.ones(()).expand(400_000_000, 3, 3, 3), "shape"),
+    "9 GB of one number": (
+        "conv1_2.weight",
+        torch.ones(()).expand(16_000, 16_000, 3, 3),
+        r"be 9,216,\d+,\d+ bytes",
+    ),
+    "a readout of one number": ("conv1_2.readout", torch.ones(()).expand(16_000, 4), "most of them are not there"),
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("case", LESS_THAN_IT_SAYS)
+def test_tensors_of_which_little_is_there_are_refused_before_they_are_copied(tmp_path, case, zipped):
+    key, tensor, reason = LESS_THAN_IT_SAYS[case]
+    torch.save(tiny_weights() | {key: tensor}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=reason):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_what_is_left_out_may_be_anything(tmp_path):
+    other = {"classifier.0.weight": torch.ones(()).expand(100_000, 100_000), "classifier.0.bias": torch.tensor(True)}
+    torch.save(tiny_weights() | other, tmp_path / "w.pth")
+    same(read_weights(tmp_path / "w.pth").tensors, tiny_weights())
+
+
+def filled(value, *keys):
+    return lambda tensors: tensors.update({key: torch.full_like(tensors[key], value) for key in keys or tensors})
+
+
+BLIND = {
+    "NaN": (filled(float("nan")), "infinite or NaN"),
+    "one NaN": (lambda tensors: tensors["conv4_2.weight"][0, 0, 0].fill_(float("nan")), r"conv4_2\.weight holds"),
+    "infinite": (filled(float("inf"), "conv3_1.bias"), r"conv3_1\.bias holds numbers that are infinite"),
+    "NaN that is not looked through": (filled(float("nan"), "conv2_1.readout"), r"conv2_1\.readout holds"),
+    "beyond single precision": (
+        lambda t: t.update({"conv1_2.bias": torch.full([4], 1e300, dtype=torch.float64)}),
+        "inf",
+    ),
+    "too large": (filled(1e38), "conv1_1 grow beyond all bounds"),
+    "too large together": (filled(1e20), "grow beyond all bounds"),
+    "zeros": (filled(0.0), "conv1_1 says the same of every picture"),
+    "a kernel of zeros": (filled(0.0, "conv3_2.weight"), "conv3_2 says the same"),
+    "a squeeze of zeros": (filled(0.0, "conv3_2.squeeze"), "conv3_2 says the same"),
+    "too small": (filled(1e-30), "conv1_2 says the same"),
+    "never open": (filled(-1e9, "conv2_1.bias"), "conv2_1 says the same"),
+}
+
+
+@pytest.mark.parametrize("stated", [None, INPUT])
+@pytest.mark.parametrize("case", BLIND)
+def test_a_network_that_sees_nothing_is_refused(tmp_path, case, stated):
+    change, reason = BLIND[case]
+    tensors = tiny_weights(factored=True)
+    change(tensors)
+    metadata = {} if stated is None else {"impasto.preprocessing": json.dumps(vars(stated))}
+    save_file(tensors, tmp_path / "w.safetensors", metadata)
+    with pytest.raises(WeightsError, match=rf"w\.safetensors: cannot be used as weights: .*{reason}.*; get it anew"):
+        read_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("factored", [False, True])
+@pytest.mark.parametrize("deepest", ["conv1_1", "conv3_2", "conv5_4"])
+def test_a_network_that_sees_is_not_refused(tmp_path, deepest, factored):
+    """Whatever it was made by, with three filters as with sixty."""
+    for seed in range(5):
+        for filters in ((3, 3, 4, 5, 6), (20, 30, 40, 50, 60)):
+            tensors = tiny_weights(filters, deepest, seed, factored and deepest != "conv1_1")
+            save_file(tensors, tmp_path / "w.safetensors")
+            same(read_weights(tmp_path / "w.safetensors").tensors, tensors)
+
+
 OTHER_OBJECTS = [[torch.zeros(2)], {"state_dict": tiny_weights(**LATE)}, torch.zeros(3), {1: torch.zeros(3)}, None]
 
 
@@ -255,6 +369,16 @@ SENSELESS = [
     json.dumps(STATED | {"mean": {"r": 1, "g": 2, "b": 3}}),
     json.dumps(STATED | {"mean": [1.0, 2.0, float("nan")]}),
     json.dumps(STATED | {"std": [1.0, 0.0, 1.0]}),
+    json.dumps(STATED | {"std": [1.0, -1.0, 1.0]}),
+    json.dumps(STATED | {"std": [1.0, 1e-300, 1.0]}),
+    json.dumps(STATED | {"std": None}),
+    json.dumps(STATED | {"scale": 0}),
+    json.dumps(STATED | {"scale": 10**400}),
+    json.dumps(STATED | {"scale": 1e300}),
+    json.dumps(STATED).replace("255.0", "1e400"),
+    json.dumps(STATED).replace("255.0", "9" * 5000),
+    json.dumps(STATED | {"mean": [10**400, 1.0, 1.0]}),
+    '"' + "BGR" * 50_000 + '"',
     json.dumps({key: value for key, value in STATED.items() if key != "std"}),
 ]
 
@@ -262,8 +386,9 @@ SENSELESS = [
 @pytest.mark.parametrize("text", SENSELESS, ids=range(len(SENSELESS)))
 def test_a_senseless_preprocessing_is_refused(tmp_path, text):
     (tmp_path / "w.safetensors").write_bytes(save(tiny_weights(**LATE), {"impasto.preprocessing": text}))
-    with pytest.raises(WeightsError, match=r"w\.safetensors: cannot be used as weights"):
+    with pytest.raises(WeightsError, match=r"w\.safetensors: cannot be used as weights: (its pre|the act)") as refused:
         read_weights(tmp_path / "w.safetensors")
+    assert len(str(refused.value)) < len(str(tmp_path)) + 300
 
 
 def test_a_stated_preprocessing_is_read(tmp_path):
@@ -272,12 +397,84 @@ def test_a_stated_preprocessing_is_read(tmp_path):
     assert read_weights(tmp_path / "w.safetensors").preprocessing == CAFFE
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1e-40, 1e38])
+def test_means_that_no_filter_can_have_are_refused(tmp_path, value):
+    tensors = tiny_weights(**LATE)
+    tensors |= {f"{layer}.mean": torch.full_like(tensors[f"{layer}.bias"], value) for layer in LAYERS[:4]}
+    save_file(tensors, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="conv1_1"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 @pytest.mark.parametrize("means", [{"conv1_1": 5}, {"conv1_1": 4}], ids=["another shape", "one layer only"])
 def test_means_that_do_not_fit_are_refused(tmp_path, means):
     tensors = tiny_weights(**LATE) | {f"{layer}.mean": torch.rand(n) for layer, n in means.items()}
     save_file(tensors, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match="mean activation"):
         read_weights(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_file_larger_than_any_network_is_not_opened(damaged, ours, pth, name):
+    """What it begins with does not matter."""
+    path = damaged(ours if name == "w.safetensors" else pth)
+    os.truncate(path, 2 * LARGEST)
+    with pytest.raises(WeightsError, match=r"cannot be used as weights: it has 8\.0 GB, more than 4"):
+        read_weights(path)
+
+
+def test_a_header_longer_than_any_is_not_read(damaged, ours):
+    for length in (2**64 - 1, 2**60, LONGEST + 1):
+        with pytest.raises(WeightsError, match=f"its header would be {length:,} bytes"):
+            read_weights(damaged(length.to_bytes(8, "little") + ours[8:]))
+
+
+def test_a_header_of_much_is_refused(damaged, ours):
+    """It would be a sound file, but for this."""
+    padded = json.loads(ours[8 : header_length(ours)])
+    padded["__metadata__"] |= {str(n): "" for n in range(LONGEST // 8)}
+    header = json.dumps(padded).encode()
+    with pytest.raises(WeightsError, match="its header would be"):
+        read_weights(damaged(len(header).to_bytes(8, "little") + header + ours[header_length(ours) :]))
+
+
+HEADERS = [b"", b"{}", b"{" * 100_000, b'{"a":' + b"[" * 100_000, b'{"__metadata__":{"a":1}}']
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
+def test_a_senseless_header_is_refused(damaged, header):
+    with pytest.raises(WeightsError, match="cannot be used as weights"):
+        read_weights(damaged(len(header).to_bytes(8, "little") + (header or b"{}") + bytes(9)))
+
+
+def rezipped(data, compression=zipfile.ZIP_STORED, **instead):
+    """A .pth with its records stored otherwise, and with other ones for those that end so."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, instead.get(name.rpartition(".")[2], old.read(name)))
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def spacious():
+    """The bytes of a .pth with much in it that is left out."""
+    buffer = io.BytesIO()
+    torch.save(tiny_weights(**LATE) | {"classifier.0.weight": torch.zeros(4_000_000)}, buffer)
+    return buffer.getvalue()
+
+
+def test_a_zip_that_unpacks_to_more_than_itself_is_not_unpacked(damaged, spacious):
+    assert read_weights(damaged(rezipped(spacious))).layers
+    with pytest.raises(WeightsError, match="unpacks to more than its own size"):
+        read_weights(damaged(rezipped(spacious, zipfile.ZIP_DEFLATED)))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_without_end_is_given_up(damaged, spacious, zipped):
+    endless = b"\x80\x02" + b"N" * (2 * LONGEST) + b"."
+    with pytest.raises(WeightsError, match="more than a dictionary of tensors"):
+        read_weights(damaged(rezipped(spacious, pkl=endless) if zipped else endless))
 
 
 def test_a_pipe_is_no_file_of_weights(tmp_path):
@@ -290,8 +487,21 @@ def test_a_pipe_is_no_file_of_weights(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(WeightsError, match=r"nothing\.pth: there is no such file; check"):
         read_weights(tmp_path / "nothing.pth")
-    with pytest.raises(WeightsError, match="cannot be used as weights"):
+    with pytest.raises(WeightsError, match="cannot be used as weights: it is a folder; name a file in it"):
         read_weights(tmp_path)
+    with pytest.raises(WeightsError, match=r"cannot be opened .*; check its name"):
+        read_weights(tmp_path / "w\0.pth")
+
+
+def test_a_file_that_may_not_be_read_is_told(damaged, ours, monkeypatch):
+    path = damaged(ours)
+
+    def forbidden(*arguments):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(path), "open", forbidden)  # root may read everything
+    with pytest.raises(WeightsError, match=r"weights: may not be read \(permission denied\); ask its owner"):
+        read_weights(path)
 
 
 def test_every_refusal_says_what_to_do(damaged):

@@ -59,7 +59,7 @@ def verify(
         list[str] | None, typer.Argument(help="Networks or weights files; all that are there if none is named.")
     ] = None,
 ) -> None:
-    """Check that weights are what they were when they were written."""
+    """Check that weights are what they were when they were written, and a network that sees."""
     from impasto.errors import WeightsError
     from impasto.network import registry
     from impasto.network.weights import read_weights

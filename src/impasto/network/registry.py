@@ -27,6 +27,7 @@ from impasto.names import entry
 from impasto.network.convention import check_convention
 from impasto.network.normalise import mean_activations, normalised
 from impasto.network.protocol import CAFFE, TORCHVISION, Preprocessing
+from impasto.network.soundness import check_means
 from impasto.network.vgg import VGG, chain_of
 from impasto.network.weights import Weights, read_weights, save_weights
 
@@ -243,9 +244,11 @@ def measured(loaded: Weights) -> dict[str, Tensor]:
     """The filters' mean activations over the sample photographs at 512 px, measured once and kept in the cache."""
     assert loaded.preprocessing is not None
     memory = cache() / f"means-{loaded.digest[:16]}.safetensors"
-    if memory.exists():
-        with suppress(SafetensorError, OSError):
-            return load_file(memory)
+    if memory.is_file():
+        with suppress(SafetensorError, OSError, WeightsError):
+            means = load_file(memory)
+            check_means(means, loaded.tensors)
+            return means
     photographs = [name for name, sample in SAMPLES.items() if sample.kind == "photograph"]
     pictures = (read(f"sample:{name}", size=512) for name in photographs)
     means = mean_activations(VGG(loaded.tensors, loaded.preprocessing), pictures)

@@ -5,22 +5,35 @@ activations where they were measured. Files of other projects (torchvision's nam
 """
 
 import hashlib
+import io
 import json
 import math
+import os
+import stat
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.errors import WeightsError
 from impasto.network.link import PARTS
-from impasto.network.protocol import Preprocessing
+from impasto.network.normalise import normalised
+from impasto.network.protocol import CAFFE, TORCHVISION, Preprocessing
+from impasto.network.soundness import check_means, check_numbers, check_sight, check_tensors
 from impasto.network.vgg import CHAINS, check_chain, layers_of
+
+LARGEST = 4_000_000_000
+"""Bytes of a file. VGG with its fully connected layers has 0.6 GB."""
+
+LONGEST = 2**18
+"""Bytes of what a file says besides its numbers. VGG's has some thousand."""
 
 
 def torchvision_names(chain: Sequence[str]) -> dict[str, str]:
@@ -62,30 +75,17 @@ class Weights:
 def read_weights(path: Path) -> Weights:
     """Read a ``.safetensors`` or ``.pth`` file, by the paper's layer names or torchvision's, as float32.
 
-    No code in the file is ever run. Raises WeightsError, naming the file, where it is missing, unreadable, damaged or
-    not a chain of VGG's shape.
+    No code in the file is ever run. Raises WeightsError, naming the file, where it is missing, unreadable, damaged, not
+    a chain of VGG's shape, or one that sees nothing.
     """
+    size, beginning = _looked_at(path)
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise WeightsError("it is a pipe or a device")
-        tensors, metadata = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
-        stated = metadata.pop("impasto.digest", None)
-        if stated is not None and stated != digest_of(tensors):
-            raise WeightsError("its tensors are not those it was written with: the file is damaged")
-        convolutions = _by_layer(tensors)
-        check_chain(convolutions)
-        means = _means(tensors, convolutions)
-        described = metadata.pop("impasto.preprocessing", None)
-        preprocessing = _preprocessing(described) if described else None
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such file; check its name and folder") from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError, WeightsError) as error:
-        reason = str(error).partition("\n")[0]
+        return _read(path, size, beginning)
+    except Exception as error:  # malformed bytes bring nearly every exception there is out of the readers
+        reason = (str(error) or type(error).__name__).partition("\n")[0]
         raise WeightsError(
             f"{path}: cannot be used as weights: {reason}; get it anew (impasto weights fetch, for a network's own)"
         ) from error
-    normalised = metadata.pop("impasto.normalised", "no") == "yes"
-    return Weights(convolutions, preprocessing, normalised, means, metadata)
 
 
 def save_weights(path: Path, weights: Weights, dtype: torch.dtype = torch.float32) -> None:
@@ -111,33 +111,112 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def _is_safetensors(path: Path) -> bool:
-    """By content, not by name: byte 9 of a safetensors file opens its JSON header."""
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
+def _looked_at(path: Path) -> tuple[int, bytes]:
+    """The size of an ordinary file, and its first nine bytes. Raises WeightsError saying what else it is."""
+    try:
+        status = path.stat()
+        fault = _fault_of(status)
+        if fault:
+            raise WeightsError(f"{path}: cannot be used as weights: {fault}")
+        with path.open("rb") as file:
+            return status.st_size, file.read(9)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: there is no such file; check its name and folder") from error
+    except PermissionError as error:
+        raise WeightsError(f"{path}: may not be read (permission denied); ask its owner, or copy it") from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be opened ({error}); check its name and folder") from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _fault_of(status: os.stat_result) -> str | None:
+    """Why what is there is no file of weights, and what to do, as far as can be told before it is opened."""
+    if stat.S_ISDIR(status.st_mode):
+        return "it is a folder; name a file in it"
+    if not stat.S_ISREG(status.st_mode):
+        return "it is a pipe or a device; save it to a file first"
+    if status.st_size == 0:
+        return "it is empty (0 bytes); get it anew"
+    if status.st_size > LARGEST:
+        return f"it has {status.st_size / 1e9:,.1f} GB, more than {LARGEST / 1e9:.0f}; check which file it is"
+    return None
+
+
+def _read(path: Path, size: int, beginning: bytes) -> Weights:
+    """The weights in a file of this size that begins so, sound in every way."""
+    if beginning[8:] == b"{":  # by content, not by name: there a safetensors file opens its JSON header
+        tensors, metadata = _read_safetensors(path, int.from_bytes(beginning[:8], "little"))
+    else:
+        tensors, metadata = _read_pickle(path, size), {}
+    stated = metadata.pop("impasto.digest", None)
+    if stated is not None and stated != digest_of(tensors):
+        raise WeightsError("its tensors are not those it was written with: the file is damaged")
+    chosen = _by_layer(tensors)
+    check_tensors(chosen, size)
+    numbers = {key: value.detach().float() for key, value in chosen.items()}
+    check_numbers(numbers)
+    convolutions = {key: value for key, value in numbers.items() if not key.endswith(".mean")}
+    check_chain(convolutions)
+    means = {layer: numbers[key] for layer in layers_of(convolutions) if (key := f"{layer}.mean") in numbers}
+    if means:
+        check_means(means, convolutions)
+    described = metadata.pop("impasto.preprocessing", None)
+    preprocessing = _preprocessing(described) if described else None
+    is_normalised = metadata.pop("impasto.normalised", "no") == "yes"
+    used = normalised(convolutions, means) if means and not is_normalised else convolutions
+    check_sight(used, [preprocessing] if preprocessing else [CAFFE, TORCHVISION])
+    return Weights(convolutions, preprocessing, is_normalised, means or None, metadata)
+
+
+def _read_safetensors(path: Path, header: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if header > LONGEST:
+        raise WeightsError(f"its header would be {header:,} bytes long")
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         return tensors, dict(file.metadata() or {})
 
 
-def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_pickle(path: Path, size: int) -> dict[str, Tensor]:
     try:
-        with path.open("rb") as file:  # of a path torch would look at the suffix
+        with Patient(path.open("rb", buffering=0)) as file:  # of a path torch would look at the suffix
+            _check_records(file, size)
             loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # malformed bytes bring nearly every exception there is out of the unpickler
+    except WeightsError:
+        raise
+    except Exception as error:
         raise WeightsError("it is not a whole, plain file of tensors (code in it is never run)") from error
     if not isinstance(loaded, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
     ):
         raise WeightsError("it does not hold a dictionary of tensors")
-    return dict(loaded), {}
+    return dict(loaded)
+
+
+def _check_records(file: BinaryIO, size: int) -> None:
+    """Raise WeightsError where a zip, torch's newer format, holds more than its own size, or a pickle too long."""
+    if file.read(4) == b"PK\3\4":
+        with zipfile.ZipFile(file) as records:
+            if sum(record.file_size for record in records.infolist()) > size:
+                raise WeightsError("it unpacks to more than its own size, which torch's own files never do")
+            if any(record.file_size > LONGEST for record in records.infolist() if record.filename.endswith(".pkl")):
+                raise WeightsError("it holds more than a dictionary of tensors")
+    file.seek(0)
+
+
+class Patient(io.BufferedReader):
+    """A file that is read so many times and no more: unpickling takes one for each thing that there is."""
+
+    patience = LONGEST
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes. Raises WeightsError where there is no end to it."""
+        self.patience -= 1
+        if self.patience < 0:
+            raise WeightsError("it holds more than a dictionary of tensors")
+        return super().read(size)
 
 
 def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Kernels and biases under the paper's names, float32; everything else (fully connected layers) left out.
+    """Kernels, biases and means under the paper's names; everything else (fully connected layers) left out.
 
     A file in torchvision's names is of the chain that has the most of its convolutions, all of them where it is whole.
     """
@@ -146,9 +225,9 @@ def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         numbered = [torchvision_names(chain) for chain in CHAINS.values()]
         names = max(numbered, key=lambda names: sum(_is_kernel(tensors.get(f"{theirs}.weight")) for theirs in names))
     return {
-        f"{layer}.{part}": tensors[f"{theirs}.{part}"].float()
+        f"{layer}.{part}": tensors[f"{theirs}.{part}"]
         for theirs, layer in names.items()
-        for part in PARTS
+        for part in (*PARTS, "mean")
         if f"{theirs}.{part}" in tensors
     }
 
@@ -157,22 +236,16 @@ def _is_kernel(tensor: Tensor | None) -> bool:
     return tensor is not None and tensor.ndim == 4
 
 
-def _means(tensors: Mapping[str, Tensor], convolutions: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """One mean for every filter of every layer, or None where there are none at all."""
-    layers = layers_of(convolutions)
-    means = {layer: tensors[f"{layer}.mean"].float() for layer in layers if f"{layer}.mean" in tensors}
-    for layer in layers if means else ():
-        if layer not in means or means[layer].shape != convolutions[f"{layer}.bias"].shape:
-            raise WeightsError(f"{layer} does not have one mean activation for each filter")
-    return means or None
-
-
 def _preprocessing(text: str) -> Preprocessing:
-    """Raises ValueError, TypeError or KeyError where the text does not describe a preprocessing."""
-    stated = json.loads(text)
-    (r, g, b), (s, t, u) = (map(float, stated[key]) for key in ("mean", "std"))
-    found = Preprocessing(stated["channels"], float(stated["scale"]), (r, g, b), (s, t, u))
+    """Raises WeightsError where the text does not describe a preprocessing."""
+    try:
+        stated = json.loads(text)
+        (r, g, b), (s, t, u) = (map(float, stated[key]) for key in ("mean", "std"))
+        found = Preprocessing(stated["channels"], float(stated["scale"]), (r, g, b), (s, t, u))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise WeightsError(f"its preprocessing cannot be read: {text[:80]}") from error
     numbers = (found.scale, *found.mean, *found.std)
-    if found.channels not in ("RGB", "BGR") or 0 in found.std or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"its preprocessing makes no sense: {text}")
+    senseless = min(found.scale, *found.std) <= 0 or not all(map(math.isfinite, numbers))
+    if senseless or found.channels not in ("RGB", "BGR"):
+        raise WeightsError(f"its preprocessing makes no sense: {text[:80]}")
     return found
