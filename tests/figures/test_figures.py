@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import time
@@ -89,29 +90,103 @@ def test_what_is_there_is_not_painted_again(records, folder, subject):
     assert list(engine.paint(panels, folder)) == []
 
 
-@pytest.mark.parametrize("harm", ["no picture", "no numbers", "half the numbers", "other settings"])
-def test_a_panel_that_is_not_whole_or_another_is_painted_again(tmp_path, harm):
-    panel = Panel("x", "content", Settings(size=32, steps=1, init="noise"), "sample:coffee")
-    list(engine.paint([panel], tmp_path))
-    assert engine.painted(panel, tmp_path)
-    numbers = tmp_path / "x.json"
-    if harm == "no picture":
-        (tmp_path / "x.png").unlink()
-    elif harm == "no numbers":
-        numbers.unlink()
-    elif harm == "half the numbers":
-        numbers.write_bytes(numbers.read_bytes()[:100])
-    else:
-        panel = Panel("x", "content", Settings(size=32, steps=2, init="noise"), "sample:coffee")
+def one_panel(steps: int) -> Panel:
+    return Panel("x", "content", Settings(size=32, steps=steps, init="noise"), "sample:coffee")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The files of ``one_panel(1)``, by name."""
+    folder = tmp_path_factory.mktemp("panel")
+    list(engine.paint([one_panel(1)], folder))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def with_fields(data: bytes, **fields) -> bytes:
+    return json.dumps(json.loads(data) | fields).encode()
+
+
+HARM = {
+    "no picture": ("x.png", lambda _: None),
+    "an empty picture": ("x.png", lambda _: b""),
+    "half the picture": ("x.png", lambda data: data[: len(data) // 2]),
+    "a picture without its last byte": ("x.png", lambda data: data[:-1]),
+    "a picture with another bit": ("x.png", lambda data: data[:-50] + bytes([data[-50] ^ 1]) + data[-49:]),
+    "no numbers": ("x.json", lambda _: None),
+    "empty numbers": ("x.json", lambda _: b""),
+    "half the numbers": ("x.json", lambda data: data[: len(data) // 2]),
+    "numbers that are deep": ("x.json", lambda _: b"[" * 10**6),
+    "numbers that are not UTF-8": ("x.json", lambda data: data.replace(b"content", b"\xff\xfe")),
+    "a list": ("x.json", lambda data: b"[" + data + b"]"),
+    "no recipe": ("x.json", lambda _: b"{}"),
+    "a long number": ("x.json", lambda _: b"1" * 10**4),
+    "terms of another type": ("x.json", lambda data: with_fields(data, terms=5)),
+    "errors of another type": ("x.json", lambda data: with_fields(data, content_error=[])),
+    "deep terms": (
+        "x.json",
+        lambda data: data.replace(b'"terms": {', b'"terms": {"a": ' + b"[" * 900 + b"]" * 900 + b","),
+    ),
+    "another digest": ("x.json", lambda data: with_fields(data, digest="0" * 64)),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_panel_is_painted_again(tmp_path, whole, harm):
+    name, changed = HARM[harm]
+    for file, data in whole.items():
+        left = changed(data) if file == name else data
+        if left is not None:
+            (tmp_path / file).write_bytes(left)
+    panel = one_panel(1)
     assert engine.painted(panel, tmp_path) is None
-    assert [at.step.index for at in engine.paint([panel], tmp_path)] == list(range(panel.settings.steps + 1))
+    assert [at.step.index for at in engine.paint([panel], tmp_path)] == [0, 1]
     assert engine.painted(panel, tmp_path)
+    assert (tmp_path / "x.png").read_bytes() == whole["x.png"]
+
+
+def test_a_panel_made_otherwise_is_painted_again(tmp_path, whole):
+    for file, data in whole.items():
+        (tmp_path / file).write_bytes(data)
+    assert engine.painted(one_panel(1), tmp_path)
+    assert engine.painted(one_panel(2), tmp_path) is None
+    assert [at.step.index for at in engine.paint([one_panel(2)], tmp_path)] == [0, 1, 2]
+
+
+def test_a_picture_of_other_settings_is_not_taken_for_that_of_the_numbers_beside_it(tmp_path, whole):
+    """As a run leaves it that was killed after it had written the picture."""
+    list(engine.paint([one_panel(2)], tmp_path))
+    (tmp_path / "x.json").write_bytes(whole["x.json"])
+    assert engine.painted(one_panel(1), tmp_path) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_the_place_of_numbers_is_not_waited_for(tmp_path, whole):
+    (tmp_path / "x.png").write_bytes(whole["x.png"])
+    os.mkfifo(tmp_path / "x.json")
+    assert engine.painted(one_panel(1), tmp_path) is None
 
 
 def test_names_are_no_two_alike():
     subject = Subject("sample:chelsea", PAINTINGS, validated(preset="paper"))
     panels = [panel for make in figures_named("all") for row in make(subject).grid for panel in row]
     assert len({panel.name for panel in panels}) == len(panels)
+
+
+def test_a_run_goes_on_from_damaged_panels(impasto, quick):
+    made = ("figures", "2", "--out", "made", "--style", "sample:wave", *quick, "-q")
+    assert impasto(*made).code == 0
+    whole = {path.name: path.read_bytes() for path in Path("made").iterdir()}
+    Path("made/figure2-a.json").write_bytes(b"\xff" * 9)
+    Path("made/figure2-b.png").write_bytes(whole["figure2-b.png"][:99])
+    assert impasto(*made).code == 0
+    assert Path("made/figure2-b.png").read_bytes() == whole["figure2-b.png"]
+
+
+def test_a_panel_that_is_harmed_meanwhile_is_told(impasto, quick, monkeypatch):
+    monkeypatch.setattr(engine, "paint", lambda *_: iter(()))
+    refused = impasto("figures", "2", "--out", "made", *quick)
+    assert refused.code == 3
+    assert "figure2-a.png', or what it is made from, was changed meanwhile: run this again" in refused.err
 
 
 @pytest.fixture

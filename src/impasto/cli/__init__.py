@@ -4,6 +4,7 @@ Nothing here imports torch before a command needs it, so that ``--help`` and ``-
 """
 
 import errno
+import io
 import os
 import sys
 from contextlib import ExitStack
@@ -78,6 +79,8 @@ def main(arguments: list[str]) -> int:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # closed before we began
                 setattr(sys, name, stack.enter_context(Path(os.devnull).open("w")))
+            if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+                stream.reconfigure(errors=console.SPEAKABLE)
         code = code_of(arguments)
         for stream in (sys.stdout, sys.stderr):
             try:

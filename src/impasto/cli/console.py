@@ -1,5 +1,6 @@
 """What the user sees: a progress bar on a terminal, JSON lines for programs, or nothing."""
 
+import codecs
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,21 @@ from impasto.signals import INTERRUPTED
 if TYPE_CHECKING:
     from impasto.settings import Settings
     from impasto.solver import Step
+
+
+def speakable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What to write for characters that an encoding lacks, as ASCII does: the bytes of a file's name as they are, and
+    else their numbers."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
+
+
+SPEAKABLE = "impasto.speakable"
+"""Its name, as streams take it for ``errors``."""
+
+codecs.register_error(SPEAKABLE, speakable)
 
 
 class Interrupted(ImpastoError):  # noqa: N818

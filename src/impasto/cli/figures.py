@@ -9,6 +9,7 @@ from impasto.cli import options as o
 from impasto.cli.console import bar
 from impasto.cli.options import OUTPUT, PICTURE, option
 from impasto.cli.run import fetch_if_missing
+from impasto.errors import InputError
 from impasto.signals import Listening
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def figures(
     panels = list({panel.name: panel for figure in figures for row in figure.grid for panel in row}.values())
     paint(panels, out, quiet=quiet)
     done = {panel.name: painted for panel in panels if (painted := engine.painted(panel, out))}
+    if lost := [out / f"{panel.name}.png" for panel in panels if panel.name not in done]:
+        raise InputError(f"'{lost[0]}', or what it is made from, was changed meanwhile: run this again")
     for figure in figures:
         sheets.sheet(figure, done, out)
     plot = sheets.held(done, out)[0] if which in ("1", "all") else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImpastoError, InputError, UsageError
 
 if TYPE_CHECKING:
     from impasto.settings import Settings
@@ -76,11 +76,21 @@ class Command(TyperCommand):
         return any(parameter.name == "help_all" for parameter in self.params)
 
     def invoke(self, ctx: Any) -> Any:
+        refuse_lost_folder()
         try:
             return super().invoke(ctx)
         except ImpastoError as error:
             flags = {str(parameter.name): parameter.opts[0] for parameter in self.params}
             raise type(error)(re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[1]), str(error))) from error
+
+
+def refuse_lost_folder() -> None:
+    """Raise InputError where the current folder was deleted: no name leads anywhere there, and where torch is imported
+    Intel's MKL ends the program."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder is gone: change into one that is there (cd)") from error
 
 
 ALL = "impasto.every_option"

@@ -1,5 +1,6 @@
 """The single pictures of the figures: painted one after another, each kept with its numbers as soon as it is there."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from impasto.atomic import atomic
+from impasto.errors import InputError
 from impasto.figures.measures import measures
 from impasto.figures.paper import Panel
+from impasto.images.decoding import digest
 from impasto.images.files import write
 from impasto.settings import Settings
 from impasto.solver import Step
@@ -35,14 +38,27 @@ class Progress:
 
 
 def painted(panel: Panel, folder: Path) -> Painted | None:
-    """The panel as an earlier run left it in ``folder``; None if there is none, or one that was made otherwise."""
-    picture, numbers = folder / f"{panel.name}.png", folder / f"{panel.name}.json"
+    """The panel as an earlier run left it in ``folder``; None if there is none, one that is damaged, or one that was
+    made otherwise."""
+    picture = folder / f"{panel.name}.png"
+    record = sound(folder / f"{panel.name}.json", picture)
+    return Painted(panel, picture, record) if record and record.get("recipe") == panel.recipe() else None
+
+
+def sound(numbers: Path, picture: Path) -> dict[str, Any] | None:
+    """The record in the file ``numbers`` where that and the ``picture`` are what was written together; None where one
+    of them is missing, damaged or another's."""
     try:
-        record = json.loads(numbers.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        record = json.loads(numbers.read_bytes()) if numbers.is_file() else None
+        whole = isinstance(record, dict) and record.pop("digest", None) == digest_of(record, picture)
+    except (OSError, ValueError, RecursionError, InputError):
         return None
-    there = picture.exists() and isinstance(record, dict) and record.get("recipe") == panel.recipe()
-    return Painted(panel, picture, record) if there else None
+    return record if whole else None
+
+
+def digest_of(record: dict[str, Any], picture: Path) -> str:
+    """SHA-256 of all that is kept of a panel. Raises InputError where the picture cannot be read."""
+    return hashlib.sha256(f"{digest(picture)} {json.dumps(record)}".encode()).hexdigest()
 
 
 def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
@@ -59,8 +75,8 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             best = step if best is None or step.merit >= best.merit else best
             yield Progress(panel, done, step)
         assert best is not None
-        made_of = panel.recipe()
-        write(best.picture, folder / f"{panel.name}.png", recipe=made_of)
+        made_of, picture = panel.recipe(), folder / f"{panel.name}.png"
+        write(best.picture, picture, recipe=made_of)
         record = {
             "name": panel.name,
             "kind": panel.kind,
@@ -72,7 +88,7 @@ def paint(panels: Sequence[Panel], folder: Path) -> Iterator[Progress]:
             "recipe": made_of,
         }
         with atomic(folder / f"{panel.name}.json") as file:
-            file.write(json.dumps(record, indent=1).encode())
+            file.write(json.dumps(record | {"digest": digest_of(record, picture)}, indent=1).encode())
 
 
 def unweighted(step: Step, settings: Settings) -> dict[str, float]:

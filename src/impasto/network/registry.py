@@ -126,7 +126,10 @@ def builtin(file: str) -> Path:
 
 def cache() -> Path:
     """The folder in which fetched weights are kept: ``IMPASTO_CACHE``, or the platform's place for caches."""
-    folder = Path(os.environ.get("IMPASTO_CACHE") or pooch.os_cache("impasto")).expanduser()
+    try:
+        folder = Path(os.environ.get("IMPASTO_CACHE") or pooch.os_cache("impasto")).expanduser()
+    except RuntimeError as error:
+        raise WeightsError("no home folder is known to keep weights in: set IMPASTO_CACHE to another") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
