@@ -24,7 +24,7 @@ def test_every_command_line_is_one_the_program_takes():
     """Parsed, not run."""
     files = README, README.parent / "docs" / "controls.md"
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    commands = r"stylize|reconstruct|texture|figures|samples|recipe|compare|weights|sample:|-|\w+\.jpg"
+    commands = r"stylize|reconstruct|texture|figures|samples|recipe|doctor|compare|weights|sample:|-|\w+\.jpg"
     lines = re.findall(rf"(?:^    |`|&& |\| )impasto ((?:{commands})[^`\n>]*)", text, re.MULTILINE)
     assert len(lines) > 25
     group = typer.main.get_command(app)

@@ -25,6 +25,7 @@ COMMANDS = [
     "weights verify",
     "weights fetch vgg19",
     "weights import weights.pth",
+    "doctor",
 ]
 
 
@@ -93,7 +94,9 @@ ASCII = [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTH
 
 @pytest.mark.parametrize("environment", ASCII, ids=["by option", "by locale"])
 def test_where_only_ascii_can_be_said(impasto, environment):
-    told = run("--help", "stylize --help-all", "samples", "presets", f"{STYLIZE} -o bücher…é.png", **environment)
+    told = run(
+        "--help", "stylize --help-all", "samples", "presets", "doctor", f"{STYLIZE} -o bücher…é.png", **environment
+    )
     assert b"Traceback" not in told.stderr
     assert told.returncode == 0
     assert b"LAYER[=WEIGHT],\\u2026" in told.stdout

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import compare, console, figures, presets, reconstruct, samples, stylize, weights
+from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, stylize, weights
 from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
 from impasto.errors import ImpastoError, InputError, UsageError
@@ -43,6 +43,7 @@ app.command("samples", cls=Command)(samples.samples)
 app.command("recipe", cls=Command)(samples.recipe)
 app.command("compare", cls=Command)(compare.compare)
 app.add_typer(weights.app)
+app.command("doctor", cls=Command)(doctor.doctor)
 
 
 def _version(wanted: bool) -> bool:
