@@ -145,7 +145,7 @@ def test_sixteen_bits(tmp_path, impasto, tiny, painting):
     )
 )
 def test_whatever_a_photograph_says_can_be_written(tags):
-    origin = Origin(chosen(tags, tags))
+    origin = Origin(chosen(tags))
     for form in ("png", "jpg", "webp", "tif"):
         buffer = io.BytesIO()
         write(torch.zeros(1, 3, 16, 16), buffer, format=form, origin=origin)

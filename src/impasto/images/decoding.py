@@ -8,23 +8,23 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
-from impasto.images.deep import Deep, deep_of, resized
+from impasto.images.deep import Deep, deep_of, resized, unpack_key
 from impasto.images.deep import to_srgb as deep_to_srgb
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
 from impasto.images.sizes import MAX_PIXELS, admit, admitted
-from impasto.images.tiff import deep_tiff, pillow_misreads
+from impasto.images.tiff import RAW, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
 
 
 @runtime_checkable
@@ -62,6 +62,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000
 
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 """Brands of files that only ``impasto[heic]`` reads."""
+
+MOST_TEXT = 2**26
+"""Bytes that a profile or text in a PNG may have. (Pillow allows so much in all, and of each a 64th.)"""
+
+BYTES_A_PIXEL = 16
+"""That pixels may take on average: four channels of 32 bits. A limit of pixels is one of bytes, too."""
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
@@ -211,19 +217,21 @@ def _decoding(path: str, max_pixels: int) -> Iterator[None]:
 
 @contextmanager
 def _patient_pillow(max_pixels: int) -> Iterator[None]:
-    """Pillow without warnings and without a pixel limit below ours. Only under the lock.
+    """Pillow without warnings, without limits below ours, and with none of a truncated picture. Only under the lock.
 
-    Both are global to the process, so they are held for one picture and put back. The limit is only ever raised, and
-    only to what the caller allows: somebody else's thread is never refused a picture, nor left without any limit.
+    All this is global to the process, so it is held for one picture and put back. Limits are only ever raised, and only
+    to what the caller allows: somebody else's thread is never refused a picture, nor left without any limit.
     """
-    limit = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
+    limit, profiles = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
-        try:
-            Image.MAX_IMAGE_PIXELS = None if limit is None else max(limit, max_pixels)
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+        stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", limit)
+        stack.callback(setattr, PngImagePlugin, "MAX_TEXT_CHUNK", profiles)
+        stack.callback(setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", ImageFile.LOAD_TRUNCATED_IMAGES)
+        Image.MAX_IMAGE_PIXELS = None if limit is None else max(limit, max_pixels)
+        PngImagePlugin.MAX_TEXT_CHUNK = max(profiles, MOST_TEXT)
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        yield
 
 
 def _upright(
@@ -245,7 +253,7 @@ def _upright(
         planes = planes if deep.size == target or len(planes) > 3 else resized(planes, target)
         pixels = np.broadcast_to(planes, (max(3, len(planes)), *planes.shape[1:])).transpose(1, 2, 0)
     # Only now: Pillow turns a TIFF upright while decoding, and takes the tag away.
-    turn = UPRIGHT.get(exif(picture).get(Base.Orientation, 1))
+    turn = UPRIGHT.get(exif(picture, (Base.Orientation,)).get(Base.Orientation, 1))
     return pixels if turn is None else turn(pixels)
 
 
@@ -253,6 +261,7 @@ def _pixels(
     picture: Image.Image, target: tuple[int, int], *, draft: bool, with_alpha: bool
 ) -> UInt[np.ndarray, "h w c"]:
     """Those of 8 bits; as a ``draft``, which changes ``picture``, JPEG is decoded no larger than it takes."""
+    unpack_key(picture)
     drafted = picture.draft(None, (3 * target[0], 3 * target[1])) if draft else None
     box = drafted[1] if drafted else None
     picture.load()
@@ -264,21 +273,24 @@ def _pixels(
 
 def _identify(file: Opened, path: str, max_pixels: int) -> tuple[Image.Image, Deep | None]:
     """The picture in a file, as Pillow has it; and its pixels where Pillow has others, or none."""
-    admits = partial(admit, what=f"'{path}'", max_pixels=max_pixels)
+    admits, most = partial(admit, what=f"'{path}'", max_pixels=max_pixels), BYTES_A_PIXEL * max_pixels
     try:
         picture: Image.Image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         file.seek(0)
         head = file.read(12)
+        if head.startswith(RAW) or head[4:12] == b"ftypcrx ":
+            raise InputError(not_developed(path)) from None
         if head[4:8] == b"ftyp" and head[8:12] in HEIC:
             picture = _heic(file, path)
             admits(picture.size)
             return picture, None
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        return deep_tiff(file, admits)
+        return deep_tiff(file, path, admits, most)
+    turn_to_the_picture(picture, file, path)
     admits(picture.size)
-    return deep_tiff(file, admits) if pillow_misreads(picture) else (picture, None)
+    return deep_tiff(file, path, admits, most) if pillow_misreads(picture) else (picture, None)
 
 
 def _heic(file: Opened, path: str) -> Image.Image:

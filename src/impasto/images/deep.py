@@ -19,6 +19,9 @@ WHITE = 65535
 FULL_SCALE = {"I;16": WHITE, "I;16L": WHITE, "I;16B": WHITE, "I;16N": WHITE, "I": WHITE, "F": 1}
 """White in each of Pillow's deep grey modes. Pillow keeps 16-bit PGM in "I", so that is where "I" ends, too."""
 
+SHALLOW = {"1": 255, "L;2": 85, "L;4": 17}
+"""By what Pillow multiplies grey values of fewer than 8 bits."""
+
 OTHER_HALF = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 """Of 16-bit colours Pillow unpacks the high bytes. Told that they lie in the other order, it unpacks the low ones."""
 
@@ -64,6 +67,14 @@ def deep_of(picture: Image.Image, file: File | None) -> Deep | None:
     return Deep(planes, mode, picture.info.get("icc_profile"))
 
 
+def unpack_key(picture: Image.Image) -> None:
+    """Of a grey PNG that is not loaded yet, take the value that is transparent for what becomes of it."""
+    key = picture.info.get("transparency")
+    if isinstance(key, int):
+        scale = SHALLOW.get(_rawmode(picture))
+        picture.info["transparency"] = key if scale is None else min(key * scale, 255)  # of one bit some Pillows do so
+
+
 def _rawmode(picture: Image.Image) -> str:
     """How the pixels lie in a PNG or TIFF that is not loaded yet, in Pillow's words."""
     tiles = picture.tile if isinstance(picture, ImageFile.ImageFile) and picture.format in ("PNG", "TIFF") else []
@@ -87,7 +98,9 @@ def _colours(picture: Image.Image, file: File, kind: str, order: str) -> Planes:
     planes = np.empty((len(mode), picture.height, picture.width), "<u2")
     halves = planes.view(np.uint8)
     file.seek(0)
-    _fill(halves[..., 0::2], _unpacked(type(picture)(file), f"{rawmode};{OTHER_HALF[order]}"))  # type: ignore[call-arg]
+    again: Any = type(picture)(file)  # type: ignore[call-arg]
+    again.seek(picture.tell())
+    _fill(halves[..., 0::2], _unpacked(again, f"{rawmode};{OTHER_HALF[order]}"))
     _fill(halves[..., 1::2], _unpacked(picture, f"{rawmode};{order}"))
     return planes
 

@@ -20,14 +20,13 @@ from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels, pil_of
 from impasto.images.decoding import File, Readable, decode
-from impasto.images.metadata import INCHES, SOFTWARE, Origin, exif_of, tiff_tags
+from impasto.images.metadata import INCHES, RESOLUTION, SOFTWARE, Origin, exif_of, tiff_tags
 from impasto.images.output import writer_of
 from impasto.images.picture import Picture, Writable
 from impasto.images.profiles import srgb_profile
 from impasto.images.sizes import MAX_PIXELS
 from impasto.images.transparency import filled, there
 
-RESOLUTION = int(Base.XResolution), int(Base.YResolution)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 CLASSIC = 2**32 - 2**25

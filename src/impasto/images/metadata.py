@@ -15,6 +15,8 @@ ASCII = b"ASCII\0\0\0"
 INCHES = 2
 """EXIF's number for the unit of a resolution."""
 
+RESOLUTION = int(Base.XResolution), int(Base.YResolution)
+
 TEXT, UNDEFINED = 2, 7
 """TIFF's numbers for what tags hold."""
 
@@ -57,30 +59,38 @@ class Origin:
 def origin_of(picture: Image.Image) -> Origin:
     """That of a picture that was opened. What is broken in it is left out."""
     return Origin(
-        chosen(exif(picture), OF_PHOTOGRAPHS),
-        chosen(exif(picture, IFD.Exif), OF_EXPOSURES, IFD.Exif),
-        chosen(exif(picture, IFD.GPSInfo), GPS, IFD.GPSInfo),
+        chosen(exif(picture, OF_PHOTOGRAPHS)),
+        chosen(exif(picture, OF_EXPOSURES, IFD.Exif), IFD.Exif),
+        chosen(exif(picture, GPS, IFD.GPSInfo), IFD.GPSInfo),
         resolution_of(picture),
     )
 
 
-def exif(picture: Image.Image, folder: IFD | None = None) -> Tags:
-    """EXIF tags by their number, or those in a folder of theirs: none where they are broken, which is no reason to
-    refuse good pixels."""
+def exif(picture: Image.Image, wanted: Iterable[int], folder: IFD | None = None) -> Tags:
+    """The EXIF tags that are wanted, or those in a folder of theirs, by number: without the ones that are broken, which
+    is no reason to refuse good pixels. Others are not looked at: they may be long."""
+    values = {int(tag): _tag(picture, tag, folder) for tag in wanted}
+    return {tag: value for tag, value in values.items() if value is not None}
+
+
+def _tag(picture: Image.Image, tag: int, folder: IFD | None) -> Any:
+    """What is said there; None where nothing is, or nothing that can be read."""
     try:
-        tags = picture.getexif()
-        return dict(tags if folder is None else tags.get_ifd(folder))
+        tags: Any = picture.getexif()
+        return (tags if folder is None else tags.get_ifd(folder)).get(tag)
     except Exception:
-        return {}
+        return None
 
 
-def chosen(tags: Tags, wanted: Iterable[int], folder: IFD | None = None) -> Tags:
-    """Those of ``tags`` that are wanted and can be written again, into the same folder."""
-    return {int(tag): tags[tag] for tag in wanted if tag in tags and is_sound(tag, tags[tag], folder)}
+def chosen(tags: Tags, folder: IFD | None = None) -> Tags:
+    """Those of ``tags`` that can be written again, into the same folder."""
+    return {tag: value for tag, value in tags.items() if is_sound(tag, value, folder)}
 
 
 def is_sound(tag: int, value: Any, folder: IFD | None = None) -> bool:
     """Whether it is short, and can be written."""
+    if isinstance(value, str | bytes | tuple) and len(value) > LONGEST:
+        return False
     alone = Image.Exif()
     (alone if folder is None else alone.get_ifd(folder))[tag] = value
     try:
@@ -91,7 +101,7 @@ def is_sound(tag: int, value: Any, folder: IFD | None = None) -> bool:
 
 def resolution_of(picture: Image.Image) -> tuple[float, float] | None:
     """Pixels per inch across and down, where the file tells a likely one."""
-    tags = exif(picture)
+    tags = exif(picture, (*RESOLUTION, Base.ResolutionUnit))
     in_inches = tags.get(Base.ResolutionUnit) == INCHES
     of_tags = (tags.get(Base.XResolution), tags.get(Base.YResolution)) if in_inches else ()
     try:
@@ -103,7 +113,8 @@ def resolution_of(picture: Image.Image) -> tuple[float, float] | None:
 
 def recipe_in(picture: Image.Image) -> dict[str, Any] | None:
     """The recipe that was written; None where there is none."""
-    tags, more = exif(picture), exif(picture, IFD.Exif)
+    tags = exif(picture, (Base.Software, Base.UserComment, Base.ImageDescription))
+    more = exif(picture, (Base.UserComment,), IFD.Exif)
     if tags.get(Base.Software) != SOFTWARE:
         return None
     try:

@@ -1,23 +1,34 @@
-"""Deep TIFFs that Pillow does not open, or opens and gets wrong: read by tifffile."""
+"""TIFFs: which of their pages is the picture, and the deep ones that Pillow does not open, or opens and gets wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base
 
+from impasto.errors import InputError, LimitError
 from impasto.images.deep import WHITE, Deep, File, sixteen_bits
-from impasto.images.metadata import INCHES, OF_PHOTOGRAPHS
+from impasto.images.metadata import INCHES, LONGEST, OF_PHOTOGRAPHS
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
+COLOUR_FILTERS, LINEAR_RAW = 32803, 34892
 PLANES_APART = 2
+SIGNED = 2
+REDUCED = 1
+"""What ``NewSubfileType`` says of a page that is another one made smaller."""
+
+FOLDERS_OF_PAGES, DNG_VERSION = 330, 50706
+
+RAW = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJI", b"\0MRM", b"FOVb")
+"""How the files of cameras begin that are not quite TIFF: Olympus, Panasonic, Fujifilm, Minolta, Sigma."""
 
 
 def pillow_misreads(picture: Image.Image) -> bool:
     """Whether this is one of the deep TIFFs that Pillow opens but gets wrong.
 
-    It takes white-is-zero for black-is-zero, leaves 12-bit values dark, and mixes up 16-bit planes that lie apart.
+    It takes white-is-zero for black-is-zero, leaves 12-bit values, 32-bit and signed ones dark, and mixes up 16-bit
+    planes that lie apart.
     """
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
         return False
@@ -25,39 +36,112 @@ def pillow_misreads(picture: Image.Image) -> bool:
     bits = tags.get(Base.BitsPerSample, (1,))[0]
     inverted = tags.get(Base.PhotometricInterpretation) == WHITE_IS_ZERO
     apart = tags.get(Base.PlanarConfiguration) == PLANES_APART
-    return bool(bits == 12 or (bits > 8 and (inverted or apart)))
+    signed = tags.get(Base.SampleFormat, (1,))[0] == SIGNED
+    return bool(signed or bits == 12 or (bits > 8 and (inverted or apart)) or picture.mode == "I")
 
 
-def deep_tiff(file: File, admit: Callable[[tuple[int, int]], None]) -> tuple[Image.Image, Deep]:
-    """The first page of a TIFF with more than 8 bits: what it says besides its pixels, as a picture of Pillow's without
+def turn_to_the_picture(picture: Image.Image, file: File, name: str) -> None:
+    """Where the first page of a TIFF is a thumbnail, go on to the page that it is one of. Raises InputError for what a
+    camera's sensor saw, which is no picture yet."""
+    tags = getattr(picture, "tag_v2", {})
+    if not {DNG_VERSION, FOLDERS_OF_PAGES, Base.NewSubfileType} & {*tags}:
+        return
+    picture.seek(_index_of_picture(file, name))
+
+
+def _index_of_picture(file: File, name: str) -> int:
+    """Of the first page that is no thumbnail; 0 where all are."""
+    import tifffile
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        refuse_raw(tiff, name)
+        pages: Iterable[Any] = tiff.pages
+        return next((n for n, page in enumerate(pages) if not int(page.subfiletype) & REDUCED), 0)
+
+
+def refuse_raw(tiff: Any, name: str) -> None:
+    """Raise InputError where a page, or one that lies within the first, is what a camera's sensor saw."""
+    first = tiff.pages.first
+    pages = [first, *(first.pages or ())]
+    if DNG_VERSION in first.tags or any(page.photometric in (COLOUR_FILTERS, LINEAR_RAW) for page in pages):
+        raise InputError(not_developed(name))
+
+
+def not_developed(name: str) -> str:
+    """What to say of a camera's raw file."""
+    return f"'{name}' is a camera's raw file, not yet a picture: develop it, and save it as TIFF or JPEG"
+
+
+def deep_tiff(file: File, name: str, admit: Callable[[tuple[int, int]], None], most: int) -> tuple[Image.Image, Deep]:
+    """The picture in a TIFF with more than 8 bits: what it says besides its pixels, as a picture of Pillow's without
     any, and these.
 
-    ``admit`` is shown (width, height) before anything is decoded, and raises where that is too much. Raises ValueError
-    for pixels that are neither grey nor RGB, and whatever tifffile raises on damaged files.
+    ``admit`` is shown (width, height) before anything is decoded, and raises where that is too much. Raises LimitError
+    for pixels that take more than ``most`` bytes; InputError for such that are missing, compressed in a way that is not
+    known here, or what a camera's sensor saw; ValueError for such that are neither grey nor RGB, and whatever tifffile
+    raises on damaged files.
     """
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        page: Any = tiff.pages.first
+        refuse_raw(tiff, name)
+        page: Any = tiff.pages[_index_of_picture(file, name)]
         width, height = page.imagewidth, page.imagelength
         admit((width, height))
         mode, channels = _layout(page)
-        values = page.asarray()
+        _admit_pixels(page, name, most)
+        values = _decoded(page, name)
     apart = values.ndim == 3 and page.planarconfig == PLANES_APART
     planes = values if apart else np.moveaxis(values.reshape(height, width, -1), -1, 0)
-    white = 2**page.bitspersample - 1 if values.dtype.kind == "u" else 1
-    pixels = sixteen_bits(planes[:channels], white)
+    pixels = sixteen_bits(planes[:channels], _white(page, values))
     if page.photometric == WHITE_IS_ZERO:
         np.subtract(WHITE, pixels[0], out=pixels[0])
     return _about(page), Deep(pixels, mode, page.tags.valueof(Base.InterColorProfile))
 
 
+def _admit_pixels(page: Any, name: str, most: int) -> None:
+    """Raise what ``deep_tiff`` does for pixels that are not to be decoded."""
+    if page.nbytes > most:
+        raise LimitError(
+            f"'{name}' is too large: its pixels take {page.nbytes:,} bytes of the {most:,} that `max_pixels` allows; "
+            "save it with 16 bits for each colour, or shrink it"
+        )
+    if 0 in page.databytecounts:
+        raise InputError(f"'{name}' is damaged, or sparse: parts of its pixels are missing; get a whole copy")
+
+
+def _decoded(page: Any, name: str) -> np.ndarray:
+    """The pixels of a page. Raises InputError where they are compressed in a way that only another library reads."""
+    try:
+        return page.asarray()  # type: ignore[no-any-return]
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        how = page.compression.name if page.predictor == 1 else f"{page.compression.name}, predictor {page.predictor:d}"
+        raise InputError(
+            f"'{name}' has more than 8 bits for each colour, compressed as {how}: pip install 'impasto[tiff]', or save "
+            "it without compression"
+        ) from error
+
+
+def _white(page: Any, values: np.ndarray) -> int:
+    """The value that is white. Of 32 bits often only 16 are used."""
+    kind, bits = values.dtype.kind, page.bitspersample
+    if kind == "f":
+        return 1
+    if bits == 32 and values.max() <= WHITE:
+        return WHITE
+    return int(2 ** (bits - (kind == "i")) - 1)
+
+
 def _about(page: Any) -> Image.Image:
-    """What a page says besides its pixels."""
+    """What a page says besides its pixels. (What is long is not asked for: it would be unpacked number by number.)"""
     about = Image.new("L", (1, 1))
-    tags = {tag: page.tags.valueof(tag) for tag in (*OF_PHOTOGRAPHS, Base.Orientation)}
-    about.getexif().update({int(tag): value for tag, value in tags.items() if value is not None})
+    wanted = (page.tags.get(tag) for tag in (*OF_PHOTOGRAPHS, Base.Orientation))
+    tags = {tag.code: tag.value for tag in wanted if tag is not None and tag.count <= LONGEST}
+    about.getexif().update(tags)
     unit = page.tags.valueof(Base.ResolutionUnit)
     x, y = (page.tags.valueof(tag, (1, 1)) for tag in (Base.XResolution, Base.YResolution))
     if unit == INCHES and x[1] and y[1]:
