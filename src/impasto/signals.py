@@ -18,7 +18,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 def leave(*_: object) -> None:
     """End at once: there is nothing to be kept, and an exception would bring a traceback out of what is imported."""
-    os.write(2, b"impasto: interrupted before there was a picture to keep\n")
+    os.write(2, b"impasto: interrupted, and nothing more is kept\n")
     os._exit(INTERRUPTED)
 
 
@@ -29,14 +29,23 @@ def replaced(handler: "Any", *old: object) -> "dict[Any, Any]":
 
 
 class Listening:
-    """With a KeyboardInterrupt for every signal, or another ``handler``, instead of an end at once."""
+    """While there is something to be kept: the first signal is a KeyboardInterrupt, and those after it are not heard,
+    nor is any once it is ``over``. What was ``asked`` may be lost on its way, in code that passes no exception on.
 
-    def __init__(self, handler: "Any" = signal.default_int_handler) -> None:
-        self.handler = handler
+    Where something was asked the program ends, and it stays so."""
 
-    def __enter__(self) -> None:
-        self.before = replaced(self.handler, leave, signal.default_int_handler)
+    def __init__(self) -> None:
+        self.asked = self.over = False
+
+    def __call__(self, *_: object) -> None:
+        if not (self.asked or self.over):
+            self.asked = True
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> "Listening":
+        self.before = replaced(self, leave, signal.default_int_handler)
+        return self
 
     def __exit__(self, *_: object) -> None:
-        for number, old in self.before.items():
+        for number, old in self.before.items() if not self.asked else ():
             signal.signal(number, old)

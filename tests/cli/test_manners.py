@@ -4,6 +4,8 @@ import contextlib
 import io
 import itertools
 import json
+import os
+import random
 import re
 import shlex
 import shutil
@@ -260,17 +262,89 @@ def test_a_signal_before_there_is_a_picture(impasto, small, monkeypatch):
     assert not Path("x.png").exists()
 
 
+SILENCED = {">&- 2>&-": 0, ">&-": 0, "| true": 0, "| head -1": 0, ">/dev/full": 4, "2>/dev/full": 0}
+"""What can be done to what a command says, and the exit code of what has much to say on stdout and little on stderr."""
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("redirect", [">/dev/full", "2>/dev/full", ">&- 2>&-", "| true"])
-@pytest.mark.parametrize("command", ["samples", "stylize", "stylize --json"])
+@pytest.mark.parametrize("redirect", SILENCED)
+@pytest.mark.parametrize("command", ["--help", "--version", "samples", "stylize --help", "stylize", "stylize --json"])
 def test_nobody_to_speak_to(small, tmp_path, command, redirect):
+    """What there is to paint is painted and saved all the same."""
     rest = [*small[1:], "-o", "x.png"] if command in ("stylize", "stylize --json") else []
     line = shlex.join([sys.executable, "-m", "impasto", *command.split(), *map(str, rest)])
-    shell = ["sh", "-c", f"{line} {redirect}"]
-    told = subprocess.run(shell, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    code_too = ["sh", "-c", f"{{ {line}; echo $? >code; }} {redirect}"]
+    told = subprocess.run(code_too, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     for words in ("Traceback", "Exception ignored"):
         assert words not in told.stdout + told.stderr
+    code = SILENCED[redirect]
+    if command == "stylize":  # which speaks on stderr
+        code = {">/dev/full": 0, "2>/dev/full": 4}.get(redirect, 0)
+    assert int((tmp_path / "code").read_text()) == code
+    if code == 4 and redirect == ">/dev/full":
+        assert "impasto: not all that there was to say could be written (No space left on device)" in told.stderr
     assert (tmp_path / "x.png").exists() == (rest != [])
+
+
+def test_a_picture_that_nobody_reads_to_its_end(small, tmp_path):
+    line = shlex.join([sys.executable, "-m", "impasto", *map(str, small), "-o", "-"])
+    shell = ["sh", "-c", f"{{ {line}; echo $? >code; }} | true"]
+    told = subprocess.run(shell, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert "Traceback" not in told.stderr
+    assert (tmp_path / "code").read_text() == "4\n"
+    assert "'<stdout>' was closed before the whole picture was in it" in told.stderr
+
+
+def test_signals_at_random_moments_once_and_twice(process, small, tmp_path):
+    """After a picture was seen there is one, whatever comes; IMPASTO_KILLS says how many are tried."""
+    chance = random.Random(os.environ.get("IMPASTO_SEED", "0"))
+    kinds = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    for _ in range(int(os.environ.get("IMPASTO_KILLS", "6"))):
+        child = process(*small, "--size", 160, "--steps", 40, "-o", "x.png", "--json")
+        until_it_listens(child)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(chance.uniform(0, 7))
+        for pause in [chance.choice([0, 0.001, 0.06, 0.3])] * chance.choice([1, 2]):
+            child.send_signal(chance.choice(kinds))
+            time.sleep(pause)
+        out, err = child.communicate(timeout=60)
+        assert "Traceback" not in err
+        assert "Exception ignored" not in err
+        assert child.returncode in (0, 130), err
+        events = {json.loads(line)["event"] for line in out.splitlines()}
+        assert (tmp_path / "x.png").exists() == bool(events & {"step", "saved"}), (events, err)
+        assert ("done" in events) == (child.returncode == 0)
+        if (tmp_path / "x.png").exists():
+            assert read(tmp_path / "x.png").shape == (1, 3, 133, 160)
+        for left in tmp_path.glob("*x.png*"):
+            left.unlink()
+        assert not [*tmp_path.glob(".*.part")]
+
+
+def test_a_signal_that_is_lost_on_its_way_is_heard_all_the_same(small, tmp_path):
+    """As one that comes while an object is thrown away, where Python passes no exception on."""
+    program = f"""
+import os, signal, sys
+from impasto.__main__ import main
+from impasto.cli import console
+
+class Thrown:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):  # where Python looks for signals
+            pass
+
+seen = console.JsonLines.step
+console.JsonLines.step = lambda self, step: (seen(self, step), Thrown() if step.index == 3 else None)[0]
+sys.argv[1:] = {[*map(str, small), "--steps", "999999", "-o", "x.png", "--json"]!r}
+main()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert (ran.returncode, "Exception ignored" in ran.stderr) == (130, False)
+    assert "the picture of step 3 of" in ran.stderr
+    assert (tmp_path / "x.png").exists()
 
 
 def test_tries_are_several_pictures_and_a_sheet(impasto, small):

@@ -16,14 +16,11 @@ import typer
 from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, stylize, weights
 from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
-from impasto.errors import ImpastoError, InputError, UsageError
+from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.version import __version__
 
 Misuse: Any = typer.BadParameter.__bases__[0]
 """What typer raises for arguments that make no sense."""
-
-CANNOT_SPEAK = 1
-"""Exit code where nobody hears what is said."""
 
 app = typer.Typer(
     name="impasto",
@@ -82,14 +79,23 @@ def main(arguments: list[str]) -> int:
                 setattr(sys, name, stack.enter_context(Path(os.devnull).open("w")))
             if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
                 stream.reconfigure(errors=console.SPEAKABLE)
+        streams: Any = (console.Patient(sys.stdout), console.Patient(sys.stderr))
+        sys.stdout, sys.stderr = streams
+        sys.unraisablehook = unraised
         code = code_of(arguments)
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except OSError:  # what is left unsaid stays so: Python would complain of it at its end
-                code = code or CANNOT_SPEAK
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        for stream in streams:
+            stream.flush()
+        lost = [stream.lost for stream in streams if stream.lost and stream.lost.errno != errno.EPIPE]
+        if lost and not code:
+            unsaid = LimitError(f"not all that there was to say could be written ({lost[0].strerror})")
+            code = console.complain(str(unsaid), unsaid.exit_code)
         return code
+
+
+def unraised(of: Any) -> None:
+    """What becomes of an exception where none can be raised: a signal is heard all the same (``Listening.asked``)."""
+    if not isinstance(of.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(of)
 
 
 def code_of(arguments: list[str]) -> int:
@@ -107,12 +113,9 @@ def code_of(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         message, code = "interrupted", console.Interrupted.exit_code
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            return CANNOT_SPEAK
-        message, code = f"what there is to say cannot be written ({error.strerror})", CANNOT_SPEAK
-        if error.filename is not None:
-            message = f"'{error.filename}' cannot be used ({error.strerror}): choose another file or folder"
-            code = InputError.exit_code
+        what = "a file" if error.filename is None else f"'{error.filename}'"
+        message = f"{what} cannot be used ({error.strerror or error}): choose another file or folder"
+        code = InputError.exit_code
     except SystemExit as end:
         return int(end.code or 0)
     return console.complain(message, code, as_json="--json" in arguments)

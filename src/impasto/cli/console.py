@@ -2,10 +2,11 @@
 
 import codecs
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
 from impasto.cli.progress import Work
 from impasto.errors import ImpastoError
@@ -35,6 +36,32 @@ class Interrupted(ImpastoError):  # noqa: N818
     """Ctrl-C, or a signal that asks for the same."""
 
     exit_code = INTERRUPTED
+
+
+class Patient:
+    """A text stream that may fill up, or that nobody reads any more: what cannot be written is ``lost``, and why, and
+    the program goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.lost: OSError | None = None
+
+    def write(self, text: str) -> int:
+        self._tried(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._tried(self.stream.flush)
+
+    def _tried(self, what: Callable[..., object], *of: str) -> None:
+        try:
+            what(*of)
+        except OSError as error:
+            self.lost = self.lost or error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # for what is still in its buffer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 @runtime_checkable

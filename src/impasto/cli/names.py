@@ -1,5 +1,6 @@
 """Where pictures go: the files of a run, and their names where none is given."""
 
+import glob
 from collections.abc import Iterator
 from itertools import chain, count, takewhile
 from pathlib import Path
@@ -33,6 +34,15 @@ def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
 def numbered(out: Path, index: int) -> Path:
     """OUT-0050.png and the like."""
     return out.with_stem(f"{out.stem}-{index:04d}")
+
+
+def numbered_there(out: Path, between: range) -> Iterator[Path]:
+    """Of the names of pictures on the way those of which there is a file: there may be many thousand."""
+    there = out.parent.glob(f"{glob.escape(out.stem)}-*{glob.escape(out.suffix)}") if between else ()
+    for path in there:
+        number = path.stem.removeprefix(f"{out.stem}-")
+        if number.isdecimal() and int(number) in between and path == numbered(out, int(number)):
+            yield path
 
 
 def saved_between(steps: int, save_every: int) -> range:

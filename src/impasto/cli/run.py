@@ -1,17 +1,17 @@
 """What the commands that paint have in common: check everything, paint visibly, keep the picture."""
 
 import math
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.console import Interrupted, Reporter, reporter
 from impasto.cli.heap import give_back_what_is_free, suit
 from impasto.cli.keeping import Keeper, Resumable, beside
-from impasto.cli.names import PIPE, numbered, out_of, outputs, saved_between
+from impasto.cli.names import PIPE, numbered, numbered_there, out_of, outputs, saved_between
 from impasto.cli.weights import fetch_visibly
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -56,7 +56,7 @@ def run(
     files = [*(file for file in files_read(settings, **pictures).values() if file != str(PIPE)), *also]
     files += [options["like"]] if options.get("like") else []
     if out != PIPE:
-        on_the_way = [numbered(path, index) for path in outs for index in between]
+        on_the_way = chain.from_iterable(numbered_there(path, between) for path in outs)
         for path in (*outs, *fours, *on_the_way, *filter(None, [sheet])):
             check_output(path, files, bits=options["bits"])
     sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
@@ -249,8 +249,8 @@ def follow(
     Interrupted, saying what was kept, after Ctrl-C and the like."""
     best: Step | None = None
     ended: BaseException | None = None
-    try:
-        with Listening():
+    with Listening() as signals:
+        try:
             for step in steps:
                 first, best = best is None, step if best is None or step.merit >= best.merit else best
                 if first:
@@ -259,14 +259,17 @@ def follow(
                 if step.index in between:
                     save(step, numbered(save.out, step.index), whole=False)
                 keeper.after_step(steps)
-    except BaseException as error:
-        ended = error
-    with Listening(signal.SIG_IGN):  # a second Ctrl-C does not cost the picture
+                if signals.asked:
+                    raise KeyboardInterrupt
+            signals.over = True
+        except BaseException as error:
+            ended = error
+        signals.over = True  # a second Ctrl-C does not cost the picture
         picture = None if best is None else save.last(best)
         if ended is None:
             keeper.done()
         resumable = ended is not None and best is not None and keeper.keep(steps)
-    if isinstance(ended, KeyboardInterrupt):
+    if ended is not None and (signals.asked or isinstance(ended, KeyboardInterrupt)):
         raise Interrupted(f"interrupted: {kept(best, save.out)}{'; --resume goes on' if resumable else ''}")
     if ended is not None:
         raise ended

@@ -161,6 +161,8 @@ def _unwritten(error: OSError | ValueError, name: str, kind: str) -> InputError 
     """What to say where a file was not written: a system's errors have a number, those of encoders none."""
     if not isinstance(error, OSError) or error.errno is None:
         return InputError(f"'{name}' cannot be saved as {kind} ({error}): choose another suffix")
+    if error.errno == errno.EPIPE:
+        return LimitError(f"'{name}' was closed before the whole picture was in it: read it to its end")
     if error.errno in NO_ROOM:
         return LimitError(f"no room for '{name}' ({error.strerror}): free some space or save elsewhere")
     return InputError(f"'{name}' cannot be written ({error.strerror}): save elsewhere")
