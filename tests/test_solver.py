@@ -124,11 +124,36 @@ def test_a_start_that_is_not_a_number_diverges(solver):
         list(minimise(Broken(Quadratic(noise(1)), 0), noise(2), 5, solver))
 
 
-def test_adam_says_when_it_diverges_and_lbfgs_stops_at_its_best():
-    with pytest.raises(DivergedError, match="`solver` lbfgs"):
-        list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "adam"))
-    steps = list(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, "lbfgs"))
-    assert math.isfinite(steps[-1].loss)
+@pytest.mark.parametrize(("solver", "words"), [("adam", "`solver` lbfgs"), ("lbfgs", "however small the step")])
+def test_where_there_are_no_numbers_any_more_the_steps_before_are_good(solver, words):
+    steps = []
+    with pytest.raises(DivergedError, match=words):
+        steps.extend(minimise(Broken(Quadratic(noise(1)), 4), noise(2), 20, solver))
+    assert len(steps) >= 2
+    assert all(math.isfinite(step.loss) for step in steps)
+
+
+class WithoutNumbersBeyond:
+    """½ |x − 0.1|², and no numbers for an image that went farther than ``most`` from the last good one."""
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self.last: torch.Tensor | None = None
+
+    def value_and_gradient(self, image: torch.Tensor) -> tuple[dict[str, float], torch.Tensor]:
+        far = self.last is not None and float((image - self.last).abs().max()) > self.most
+        self.last = self.last if far else image
+        return {"value": math.nan if far else float(0.5 * (image - 0.1).square().sum())}, image - 0.1
+
+
+def test_adam_goes_on_with_a_smaller_step_once():
+    """Its steps are 0.02 long: a tenth of that is short enough for the one, and not for the other."""
+    steps = list(minimise(WithoutNumbersBeyond(0.01), torch.full(SHAPE, 0.9), 5, "adam"))
+    assert [step.index for step in steps] == [*range(6)]
+    assert steps[5].loss < steps[0].loss
+    assert steps[5].evaluations == 11
+    with pytest.raises(DivergedError):
+        list(minimise(WithoutNumbersBeyond(0.001), torch.full(SHAPE, 0.9), 5, "adam"))
 
 
 def test_the_line_search_backs_off_from_where_there_are_no_numbers():
@@ -140,4 +165,6 @@ def test_the_line_search_backs_off_from_where_there_are_no_numbers():
     found = wolfe_search(evaluate, start, torch.full(SHAPE, 8.0) * -0.1 + 0.0)
     assert found is not None
     assert found.loss < start.loss
-    assert wolfe_search(evaluate, start, torch.full(SHAPE, 1.0)) is None
+    assert wolfe_search(evaluate, start, torch.full(SHAPE, 0.05)) is None  # upwards
+    with pytest.raises(DivergedError):
+        wolfe_search(evaluate, start, torch.full(SHAPE, 1e9))

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from impasto.signals import leave, replaced
+from impasto.signals import hear_nothing, leave, replaced
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     from impasto.cli import main
 
     code = main(sys.argv[1:])
-    replaced(signal.SIG_IGN, leave)  # it is over
+    hear_nothing()
     sys.exit(code)
 
 

@@ -78,6 +78,6 @@ def memory() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if is_lack_of_memory(error):
             raise LimitError(
-                "not enough memory for a picture of this size: choose a smaller `size`, or less `memory`"
+                "not enough memory for a picture of this size: paint a smaller one, or allow less `memory`"
             ) from error
         raise

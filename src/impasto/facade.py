@@ -16,7 +16,7 @@ from impasto.images.decoding import read_origin
 from impasto.images.files import Source
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
-from impasto.images.sizes import MIN_SIDE
+from impasto.images.sizes import MIN_SIDE, admit
 from impasto.kept import Kept, held
 from impasto.paintings import roles
 from impasto.preparation import OnPart, prepared
@@ -186,11 +186,13 @@ def texture(
 
     Gatys, Ecker and Bethge, *Texture Synthesis Using Convolutional Neural Networks* (arXiv 1505.07376), whose textures
     ``preset="paper", init="noise"`` makes. ``size`` is the long side at which the painting is read, and so says how
-    coarse the texture is. Raises UsageError for a side of less than 16 px; the rest as in ``stylize``.
+    coarse the texture is. Raises UsageError for a side of less than 16 px, LimitError for one of more than
+    ``max_pixels``; the rest as in ``stylize``.
     """
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
+    admit((width, height), "a texture", chosen.max_pixels)
     about: dict[str, Any] = {"width": width, "height": height}
     return _begin("texture", chosen, {"style": style}, (height, width), on_part=on_part, resume=resume, **about)
 

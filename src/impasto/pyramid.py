@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from jaxtyping import Float
 
 from impasto.balance import TRIALS, Balance, Dial
+from impasto.errors import DivergedError
 from impasto.images.resizing import resized, scaled
 from impasto.replay import asked, at_its_best
 from impasto.settings import Settings
@@ -81,7 +82,7 @@ class CoarseToFine:
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
         if not self.size_is_done(state):
-            descent = advance(objective, state.descent, self.solver)
+            descent = self.advanced(state, objective)
             if descent is not None:
                 loss, best = descent.state.point.loss, state.best
                 better = None if loss <= best.loss else best
@@ -89,6 +90,16 @@ class CoarseToFine:
             if (objective := self.objectives.at(state.size, state.precision + 1)) is not None:
                 return self.step(self.with_next_precision(state, objective))
         return self.enlarged(state) if state.size + 1 < len(self.settings.factors) else None
+
+    def advanced(self, state: Ascent, objective: Objective) -> Descent | None:
+        """The solver one step further; None where it finds none. Raises DivergedError where it finds no numbers, and
+        there is no other precision to find them with."""
+        try:
+            return advance(objective, state.descent, self.solver)
+        except DivergedError:
+            if self.objectives.at(state.size, state.precision + 1) is None:
+                raise
+            return None
 
     def size_is_done(self, state: Ascent) -> bool:
         """Whether the steps of this size are taken, or have settled."""

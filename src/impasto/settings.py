@@ -78,17 +78,23 @@ class Frozen(dict[Any, Any]):
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
 
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+"""With larger ones squares of gradients would be infinite in float32."""
+
 Weights = Annotated[dict[str, Weight], Field(min_length=1, validate_default=True), AfterValidator(Frozen)]
 
 Part = Weight | Literal["fine", "coarse"]
 
 
+DIGITS = re.compile("[0-9]{1,15}")
+"""Of a number that makes sense anywhere here."""
+
+
 def _steps(steps: Any) -> int | str:
     if steps == "auto":
         return "auto"
-    if not isinstance(steps, int | str) or not str(steps).isdecimal():
-        raise ValueError("steps are a number from 0 on, or auto")
+    if not isinstance(steps, int | str) or not DIGITS.fullmatch(str(steps)):
+        raise ValueError("steps are a number from 0 on, of 15 digits at most, or auto")
     return int(steps)
 
 
@@ -96,7 +102,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def _bytes(given: Any) -> int | None:
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+) ?([KMGT]?B?)", str(given).strip().upper())
+    found = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15}) ?([KMGT]?B?)", str(given).strip().upper())
     if given is None:
         return None
     if (
@@ -110,7 +116,7 @@ def _bytes(given: Any) -> int | None:
 def _tile(given: Any) -> int | str:
     if given in ("auto", "off"):
         return str(given)
-    if isinstance(given, bool) or not str(given).isdecimal() or int(given) < LEAST_SIDE:
+    if isinstance(given, bool) or not DIGITS.fullmatch(str(given)) or int(given) < LEAST_SIDE:
         raise ValueError(f"auto, off, or a number of px from {LEAST_SIDE} on is expected")
     return int(given)
 
@@ -383,10 +389,17 @@ def validated(base: Settings | None = None, **options: Any) -> Settings:
     return Settings(**{**before, **options})
 
 
+LONGEST = 200
+"""Letters of what was given that a message repeats."""
+
+
 def _plainly(problem: Any) -> str:
     option, *at = map(str, problem["loc"]) if problem["loc"] else ("",)
     if problem["type"] == "extra_forbidden":
         like = get_close_matches(option, [*Settings.model_fields, "preset"], 1)
         return f"`{option}`: there is no such setting" + (f"; `{like[0]}` is one" if like else "")
-    reason = ": ".join([*at, problem["msg"].removeprefix("Value error, ")])
-    return f"`{option}`: {reason}, not {problem['input']!r}" if option else reason
+    within = [part for part in at if not part.startswith(("constrained-", "literal["))]  # pydantic's words for unions
+    reason = ": ".join([*within, problem["msg"].removeprefix("Value error, ")])
+    given = repr(problem["input"])
+    given = given if len(given) <= LONGEST else f"{given[:LONGEST]}…"
+    return f"`{option}`: {reason}, not {given}" if option else reason

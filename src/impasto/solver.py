@@ -234,7 +234,12 @@ class LBFGS:
         free = ~(((x <= 0) & (g > 0)) | ((x >= 1) & (g < 0)))
         direction = two_loop(g * free, pairs, self.rest).neg_().mul_(free) if pairs else first_direction(g * free)
         del free
-        found = wolfe_search(evaluate, point, direction, TRIES if pairs else MORE_TRIES)
+        try:
+            found = wolfe_search(evaluate, point, direction, TRIES if pairs else MORE_TRIES)
+        except DivergedError:
+            if not pairs:
+                raise
+            found = None
         if found is None:
             return self.step(evaluate, LBFGSState(point)) if pairs else None
         if found.curvature > 0:
@@ -301,14 +306,17 @@ def wolfe_search(
 
     Lewis and Overton, *Nonsmooth optimization via quasi-Newton methods* (2013), algorithm 2.6. Returns the best point
     that lowered the loss when the tries are used up, None if there was none. Asks the device for numbers once a try.
+    Raises DivergedError where no try gave any.
     """
     lower, upper, t = 0.0, math.inf, 1.0
     best: Found | None = None
+    diverged = True
     for _ in range(tries):
         trial = evaluate(start.image.add(direction, alpha=t).clamp_(0, 1))
         s, y = trial.image - start.image, trial.gradient - start.gradient
         scalars = (start.gradient * s).sum(), (trial.gradient * s).sum(), s.flatten() @ y.flatten()
         trial, finite, (slope, slope_there, curvature) = read(trial, *scalars)
+        diverged = diverged and not finite
         if not finite or trial.loss > start.loss + 1e-4 * slope or slope >= 0:
             upper = t
         else:
@@ -318,6 +326,8 @@ def wolfe_search(
                 return found
             lower = t
         t = 2 * lower if math.isinf(upper) else (lower + upper) / 2
+    if diverged:
+        raise DivergedError("the loss is not a number any more, however small the step; use a lower `style_weight`")
     return best
 
 
@@ -348,11 +358,12 @@ class Adam:
         m = state.mean.lerp(g, 1 - self.beta1)
         v = (state.square * self.beta2).addcmul(g, g, value=1 - self.beta2)
         root = v.sqrt() / (1 - self.beta2**t) ** 0.5 + self.epsilon
-        x = state.point.image.addcdiv(m, root, value=-self.rate / (1 - self.beta1**t)).clamp(0, 1)
-        point, finite, _ = read(evaluate(x))
-        if not finite:
-            raise DivergedError("the loss is not a number any more; use `solver` lbfgs, or a lower `style_weight`")
-        return AdamState(point, m, v, t)
+        for rate in (self.rate, 0.1 * self.rate):  # where that gives no numbers, a smaller step, once
+            x = state.point.image.addcdiv(m, root, value=-rate / (1 - self.beta1**t)).clamp(0, 1)
+            point, finite, _ = read(evaluate(x))
+            if finite:
+                return AdamState(point, m, v, t)
+        raise DivergedError("the loss is not a number any more; use `solver` lbfgs, or a lower `style_weight`")
 
 
 SOLVERS: dict[str, Solver] = {"lbfgs": LBFGS(), "adam": Adam()}

@@ -279,7 +279,7 @@ def planned(needs: Sequence[Needs], memory: int, tile: str | int = "auto") -> Pl
     if total > memory and tile == "auto":
         raise LimitError(
             f"a picture of {last.width} x {last.height} px takes {gigabytes(total)} of memory at least, and there are "
-            f"{gigabytes(memory)}: choose a smaller `size`, or say with `memory` that more may be taken"
+            f"{gigabytes(memory)}: paint a smaller one, or say with `memory` that more may be taken"
         )  # whoever says how has the last word
     of_smaller = [
         next((side for side in sides if of.total(side, on_disk=on_disk) <= memory), sides[-1]) for of in smaller

@@ -22,6 +22,7 @@ from PIL import Image
 
 from impasto import facade
 from impasto.cli import console
+from impasto.images import output
 from impasto.images.decoding import read_recipe
 from impasto.images.files import read
 from impasto.solver import Step
@@ -404,3 +405,88 @@ def test_a_sheet_of_four_replaces_no_input(impasto, small):
     shutil.copy(small[1], "x-2x2.png")
     told = impasto("stylize", "x-2x2.png", *small[2:], "--tileable", "-o", "x.png")
     assert (told.code, "is the same file as the input" in told.err) == (2, True)
+
+
+MANY = "9" * 5000
+NONSENSE = {
+    ("--size", MANY): "--size",
+    ("--steps", MANY): "of 15 digits at most",
+    ("--seed", MANY): "--seed",
+    ("--memory", f"{MANY}GB"): "memory is a number of bytes",
+    ("--tile", MANY): "a number of px",
+    ("--threads", 2**31): "--threads",
+    ("--save-every", MANY): "--save-every",
+    ("--style-weight", "1e19"): "--style-weight: Input should be less than or equal to 1000000000000000",
+    ("--content-weight", "1e30"): "--content-weight",
+    ("--tv-weight", "1e30"): "--tv-weight",
+    ("--dpi", "1e300"): "--dpi: from 1 to 30,000 is expected, not 1e+300",
+    ("--dpi", "-5"): "--dpi",
+    ("--dpi", "nan"): "--dpi",
+    ("--network", "[red]x[/nope]"): "there is no '[red]x[/nope]'",
+    ("--preset", "[/x]"): "not '[/x]'",
+}
+
+
+@pytest.mark.parametrize(("option", "value"), NONSENSE)
+def test_numbers_that_make_no_sense(impasto, small, option, value):
+    told = impasto(*small, option, value, "-o", "x.png")
+    assert (told.code, told.out) == (2, "")
+    assert NONSENSE[option, value] in told.err
+    assert len(told.err) < 500
+    assert not Path("x.png").exists()
+
+
+def test_textures_that_make_no_sense(impasto, small):
+    texture = ["texture", small[2], "--weights", small[4]]
+    told = impasto(*texture, "--size", f"{MANY}x64")
+    assert (told.code, "should be WIDTHxHEIGHT" in told.err, len(told.err) < 200) == (2, True, True)
+    told = impasto(*texture, "--size", "100000x100000")
+    assert (told.code, "a texture is too large at 100000 x 100000 px" in told.err) == (4, True)
+    assert "--max-pixels" in told.err
+
+
+def test_a_beta_as_large_as_is_allowed_still_paints(impasto, small):
+    told = impasto(*small, "--steps", 20, "--style-weight", 1e15, "--strength", 1, "--json", "-o", "x.png")
+    style = [event["terms"]["style"] for event in map(json.loads, told.out.splitlines()) if event["event"] == "step"]
+    assert (told.code, style[-1] < 0.5 * style[0]) == (0, True)
+
+
+def test_names_of_a_hundred_thousand_pictures_on_the_way_are_not_asked_for(impasto, small, monkeypatch):
+    asked = []
+    seen = output.check_output
+    monkeypatch.setattr(output, "check_output", lambda path, *a, **k: (asked.append(path), seen(path, *a, **k))[0])
+    shutil.copy(small[1], "x-0007.png")
+    monkeypatch.setattr(facade, "stylize", lambda *_, **__: iter(()))
+    assert impasto(*small, "--steps", 100_000, "--save-every", 1, "-o", "x.png").code == 0
+    assert [path.name for path in asked] == ["x.png", "x-0007.png"]
+    told = impasto("stylize", "x-0007.png", *small[2:], "--steps", 100, "--save-every", 7, "-o", "x.png")
+    assert (told.code, "is the same file as the input" in told.err) == (2, True)
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(impasto, small):
+    name = "a\nb\x1b[31m\u202e.png"
+    told = impasto("stylize", name, small[2])
+    assert told.err == "impasto: 'a\\nb\\x1b[31m\\u202e.png' does not exist: check its name and folder\n"
+    told = impasto(*small, "-o", name)
+    assert (told.code, Path(name).exists()) == (0, True)
+    assert "a\\nb\\x1b[31m\\u202e.png  (" in told.err
+
+
+def test_a_name_is_taken_when_it_is_chosen(process, small, tmp_path):
+    children = [process(*small, "--steps", 60) for _ in range(3)]
+    for child in children:
+        child.communicate(timeout=120)
+    assert [child.returncode for child in children] == [0, 0, 0]
+    assert {path.name for path in tmp_path.glob("*.png")} == {f"photograph-painting{n}.png" for n in ("", "-2", "-3")}
+    assert not [*tmp_path.glob(".*")]
+
+
+def test_a_name_that_was_taken_by_what_was_killed_is_free(impasto, small):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    Path(".photograph-painting.png.taken").write_text(str(gone.pid))
+    assert impasto(*small).code == 0
+    assert [path.name for path in Path.cwd().iterdir()] == ["photograph-painting.png"]
+    Path(".photograph-painting-2.png.taken").write_text(str(os.getpid()))
+    assert impasto(*small).code == 0
+    assert Path("photograph-painting-3.png").exists()

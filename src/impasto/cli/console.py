@@ -3,6 +3,7 @@
 import codecs
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,15 @@ class Interrupted(ImpastoError):  # noqa: N818
     """Ctrl-C, or a signal that asks for the same."""
 
     exit_code = INTERRUPTED
+
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal would obey instead of showing it: control characters, and those that turn the direction of text."""
+
+
+def escaped(text: str) -> str:
+    """``text`` on one line, as it may stand in a terminal, whatever names of files are in it."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Patient:
@@ -93,7 +103,7 @@ class Reporter(Protocol):
 def complain(message: str, code: int, *, as_json: bool = False) -> int:
     """Say on stderr what went wrong, in one paragraph, and as JSON on stdout; the exit ``code`` is returned."""
     with suppress(OSError):
-        print(f"impasto: {message}", file=sys.stderr)
+        print(f"impasto: {escaped(message)}", file=sys.stderr)
     if as_json:
         with suppress(OSError):
             print(json.dumps({"event": "error", "message": message, "code": code}), flush=True)
@@ -207,13 +217,13 @@ class Bar:
 
     def saved(self, path: str, step: "Step", size: tuple[int, int]) -> None:
         told = f"{size[0]} x {size[1]} px, step {step.index}, loss {step.loss:.4g}, {step.seconds:.0f} s"
-        self.progress.console.print(f"{path}  ({told})")
+        self.progress.console.print(escaped(f"{path}  ({told})"))
 
     def sheet(self, path: str, of: str) -> None:
-        self.progress.console.print(f"{path}  ({of})")
+        self.progress.console.print(escaped(f"{path}  ({of})"))
 
     def note(self, text: str) -> None:
-        self.progress.console.print(text, markup=False)
+        self.progress.console.print(escaped(text))
 
     def done(self) -> None:
         if self.task is not None:

@@ -1,24 +1,26 @@
 """Where pictures go: the files of a run, and their names where none is given."""
 
 import glob
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Any
 
 from impasto.cli.keeping import beside
-from impasto.errors import UsageError
+from impasto.errors import InputError, UsageError
 
 PIPE = Path("-")
 """stdin or stdout instead of a file."""
 
 
-def out_of(options: dict[str, Any], stem: str) -> Path:
-    """Where the options say, or a name after ``stem``: a free one, or that of the run to resume. Raises UsageError
-    where there is none of these, or several."""
+def out_of(options: dict[str, Any], stem: str, taken: ExitStack) -> Path:
+    """Where the options say, or a name after ``stem``: a free one, nobody else's until ``taken`` is closed, or that of
+    the run to resume. Raises UsageError where there is none of these, or several."""
     tries = options.get("tries", 1)
     if not options.get("resume"):
-        return options["out"] or free_name(stem, tries)
+        return options["out"] or free_name(stem, taken, tries)
     if tries > 1:
         raise UsageError("`resume` goes on with one picture, and `tries` are several: -o OUT-2.png --seed 1 is one")
     return options["out"] or name_to_resume(stem)
@@ -66,11 +68,59 @@ def names_of(stem: str) -> Iterator[Path]:
     return (Path(f"{stem}{number}.png") for number in chain([""], (f"-{n}" for n in count(2))))
 
 
-def free_name(stem: str, tries: int = 1) -> Path:
+def free_name(stem: str, taken: ExitStack, tries: int = 1) -> Path:
     """STEM.png in the current folder, numbered where that, or one of what so many tries make of it, is there, or is the
-    name of a run that did not end."""
+    name of a run that did not end, or goes on. Nobody else gets it until ``taken`` is closed."""
+    return next(name for name in names_of(stem) if take(outputs(name, tries)[0], taken))
 
-    def is_free(path: Path) -> bool:
-        return not path.exists() and not beside(path).exists()
 
-    return next(name for name in names_of(stem) if all(map(is_free, outputs(name, tries)[0])))
+def take(names: list[Path], taken: ExitStack) -> bool:
+    """Take all of these names, or none."""
+    with ExitStack() as stack:
+        for name in names:
+            if not (claim := claimed(name)):
+                return False
+            stack.callback(claim.unlink, missing_ok=True)
+            if name.exists() or beside(name).exists():
+                return False
+        taken.push(stack.pop_all())
+    return True
+
+
+def claimed(name: Path) -> Path | None:
+    """The hidden file that says of a name that this process has taken it; None where another one has, which still
+    runs. Raises InputError where no file can be made."""
+    claim = name.with_name(f".{name.name}.taken")
+    for _ in range(2):
+        with suppress(FileExistsError), _making(claim), claim.open("x") as file:
+            file.write(str(os.getpid()))
+            return claim
+        if is_running(claim):
+            return None
+        claim.unlink(missing_ok=True)
+    return None
+
+
+@contextmanager
+def _making(file: Path) -> Iterator[None]:
+    """Where it cannot be made the error says so, unless it is there."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
+        ) from error
+
+
+def is_running(claim: Path) -> bool:
+    """Whether the process that made it is there; where it cannot be told, it is."""
+    import psutil
+
+    try:
+        return psutil.pid_exists(int(claim.read_text()))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True

@@ -342,7 +342,8 @@ Precision = Annotated[
     option("--precision", panel=RUN, text="auto, float32 or bfloat16; auto is what is fast and good.", default="auto"),
 ]
 Threads = Annotated[
-    int | None, option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1)
+    int | None,
+    option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1, max=1024),
 ]
 Memory = Annotated[
     str | None,

@@ -201,6 +201,6 @@ def texture(
 
 def sides(text: str) -> tuple[int, int]:
     """Width and height of ``800x600``."""
-    if not (found := re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())):
-        raise UsageError(f"--size: '{text}' should be WIDTHxHEIGHT, such as 800x600")
+    if not (found := re.fullmatch(r"([0-9]{1,15})[xX×]([0-9]{1,15})", text.strip())):
+        raise UsageError(f"--size: '{text[:40]}' should be WIDTHxHEIGHT, such as 800x600")
     return int(found[1]), int(found[2])

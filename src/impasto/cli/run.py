@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -41,15 +42,34 @@ def run(
     Whatever can be refused is refused before torch is imported, which takes seconds. A picture whose file is not named
     is named after ``pictures`` and ``name``.
     """
+    with ExitStack() as taken:
+        names = [
+            "stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()
+        ]
+        out = out_of(options, "-".join([*names, *filter(None, [name])]), taken)
+        paint_to(out, settings, pictures, begin, options, also=also, canvas=canvas)
+
+
+def paint_to(
+    out: Path,
+    settings: "Settings",
+    pictures: dict[str, str],
+    begin: "Callable[..., Iterator[Step]]",
+    options: dict[str, Any],
+    *,
+    also: Sequence[str],
+    canvas: tuple[int, int] | None,
+) -> None:
+    """The same, to this file."""
     from impasto.images.decoding import decode
-    from impasto.images.output import check_output, check_size
+    from impasto.images.output import check_dpi, check_output, check_size
     from impasto.recipe import files_read, reading
     from impasto.tensors import memory_of_machine
 
     tries = options.get("tries", 1)
-    names = ["stdin" if file == str(PIPE) else Path(file.removeprefix("sample:")).stem for file in pictures.values()]
-    resume, out = options.get("resume", False), out_of(options, "-".join([*names, *filter(None, [name])]))
+    resume = options.get("resume", False)
     check_pipes(list(pictures.values()), out, options | {"tileable": settings.tileable})
+    check_dpi(options["dpi"])
     outs, sheet = outputs(out, tries)
     fours = [path.with_stem(f"{path.stem}-2x2") for path in outs] if settings.tileable else []
     between = saved_between(settings.steps_in_all, options["save_every"])

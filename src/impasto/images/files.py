@@ -21,7 +21,7 @@ from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels, pil_of
 from impasto.images.decoding import File, Readable, decode
 from impasto.images.metadata import INCHES, RESOLUTION, SOFTWARE, Origin, exif_of, tiff_tags
-from impasto.images.output import writer_of
+from impasto.images.output import check_dpi, writer_of
 from impasto.images.picture import Picture, Writable
 from impasto.images.profiles import srgb_profile
 from impasto.images.sizes import MAX_PIXELS
@@ -124,13 +124,14 @@ def write(
     default the photograph's, as its resolution. Without them it says nothing else. An ``impasto.Picture`` is taken for
     its tensor, and has its alpha.
 
-    Raises UsageError for another suffix, format, shape or number of bits, and for more px on a side than the format
-    has; InputError for values that are not numbers and for places that cannot be written to, LimitError when there is
-    no room.
+    Raises UsageError for another suffix, format, shape, number of bits or likely ``dpi``, and for more px on a side
+    than the format has; InputError for values that are not numbers and for places that cannot be written to, LimitError
+    when there is no room.
     """
     name = os.fspath(to) if isinstance(to, str | os.PathLike) else str(getattr(to, "name", "<file>"))
     channels, origin = image.channels if isinstance(image, Picture) else image, origin or Origin()
     _check(channels, name)
+    check_dpi(dpi)
     kind, options = writer_of(Path(name), format, bits, (channels.shape[3], channels.shape[2]))
     resolution = (float(dpi), float(dpi)) if dpi is not None else origin.dpi
 

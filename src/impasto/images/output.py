@@ -18,6 +18,8 @@ WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What is written: the format for each suffix, and options of what writes it: tifffile for TIFF, Pillow otherwise."""
 
+LEAST_DPI, MOST_DPI = 1, 30_000
+
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 """px. JPEG's own limit is 65,535, and libjpeg's this."""
 
@@ -48,6 +50,12 @@ def check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
     """Find out before a long run whether a picture so large can be saved to ``path``. Raises UsageError where its
     format has no such pictures."""
     writer_of(Path(path), size=(width, height))
+
+
+def check_dpi(dpi: float | None) -> None:
+    """Raise UsageError for a resolution, in pixels per inch, that no printer has."""
+    if dpi is not None and not LEAST_DPI <= dpi <= MOST_DPI:
+        raise UsageError(f"`dpi`: from {LEAST_DPI} to {MOST_DPI:,} is expected, not {dpi:g}")
 
 
 def writer_of(
