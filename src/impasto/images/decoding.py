@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -24,7 +25,7 @@ from impasto.images.deep import Deep, deep_of, resized, unpack_key
 from impasto.images.deep import to_srgb as deep_to_srgb
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
 from impasto.images.sizes import MAX_PIXELS, admit, admitted
-from impasto.images.tiff import RAW, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
+from impasto.images.tiff import RAW, deep_about, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
 
 
 @runtime_checkable
@@ -34,6 +35,18 @@ class Readable(Protocol):
     def read(self) -> bytes:
         """All that is left of it."""
         ...
+
+
+class Within(io.BufferedReader):
+    """A file of so many bytes, of which never more are asked for than are left: sizes that a file tells of itself may
+    be any number, and memory would be had for them first."""
+
+    def __init__(self, raw: io.FileIO, size: int) -> None:
+        super().__init__(raw)
+        self.bytes = size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None or size < 0 else min(size, max(0, self.bytes - self.tell())))
 
 
 class NamedBytes(bytes):
@@ -65,6 +78,18 @@ HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 MOST_TEXT = 2**26
 """Bytes that a profile or text in a PNG may have. (Pillow allows so much in all, and of each a 64th.)"""
+
+LONGEST_REASON = 200
+"""Letters of what a library says."""
+
+SLOW = {"ppm", "ppm_plain", "bmp_rle"}
+"""Pillow's decoders that are written in Python, and take microseconds a pixel."""
+
+MOST_SLOW_PIXELS = 4_000_000
+
+START_OF_SCAN = b"\xff\xda"
+MOST_SCANS = 100
+"""Of a JPEG: progressive ones have about ten, each of which costs as much as the picture."""
 
 BYTES_A_PIXEL = 16
 """That pixels may take on average: four channels of 32 bits. A limit of pixels is one of bytes, too."""
@@ -112,16 +137,17 @@ def decode(
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "")) or "<image>"
         with _decoding(name, max_pixels):
-            return _upright(source, None, None, partial(target, what=f"'{name}'"), with_alpha=with_alpha)
+            found = Found(source, source.size, partial(deep_of, source, None))
+            return _upright(found, target(found.size, what=f"'{name}'"), draft=False, with_alpha=with_alpha)
     with _opened(source) as (file, name), _decoding(name, max_pixels):
         found = _identify(file, name, max_pixels)
-        return _upright(*found, file, partial(target, what=f"'{name}'"), with_alpha=with_alpha)
+        return _upright(found, target(found.size, what=f"'{name}'"), draft=True, with_alpha=with_alpha)
 
 
 def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return recipe_in(_identify(file, name, max_pixels)[0])
+        return recipe_in(_identify(file, name, max_pixels).picture)
 
 
 def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Origin:
@@ -129,7 +155,7 @@ def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> 
     if isinstance(source, Image.Image):
         return origin_of(source)
     with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return origin_of(_identify(file, name, max_pixels)[0])
+        return origin_of(_identify(file, name, max_pixels).picture)
 
 
 def digest(source: File) -> str:
@@ -171,7 +197,7 @@ def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
             raise InputError(f"'{path}' is a pipe or a device: save the picture to a file first")
         if status.st_size == 0:
             raise InputError(f"'{path}' is empty (0 bytes): copy or download it again")
-        file = path.open("rb")
+        file = Within(path.open("rb", buffering=0), status.st_size)
     except FileNotFoundError as error:
         raise InputError(f"'{path}' {_not_there(str(path))}") from error
     except PermissionError as error:
@@ -209,7 +235,7 @@ def _decoding(path: str, max_pixels: int) -> Iterator[None]:
         kinds = ", ".join(FORMATS)
         raise InputError(f"'{path}' is damaged, or not a picture ({kinds}): save it again as PNG") from error
     except Exception as error:  # malformed bytes bring nearly every exception there is out of the decoders
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
         raise InputError(
             f"'{path}' cannot be decoded ({reason}): get an undamaged copy, or save it again as an 8-bit PNG"
         ) from error
@@ -234,20 +260,21 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
         yield
 
 
-def _upright(
-    picture: Image.Image,
-    deep: Deep | None,
-    file: Opened | None,
-    target_of: Callable[[tuple[int, int]], tuple[int, int]],
-    *,
-    with_alpha: bool,
-) -> UInt[np.ndarray, "h w c"]:
-    """The pixels of a picture, or of its ``deep`` ones, as ``decode`` gives them, brought to the width and height that
-    ``target_of`` finds for its own. From a ``file``, which it may be read from otherwise than Pillow would."""
-    target = target_of(picture.size if deep is None else deep.size)
-    deep = deep or deep_of(picture, file)
+@dataclass(frozen=True)
+class Found:
+    """A picture that was identified and not yet decoded: as Pillow has it, its width and height, and what gives its
+    pixels of more than 8 bits, or None where it has 8."""
+
+    picture: Image.Image
+    size: tuple[int, int]
+    deep: Callable[[], Deep | None]
+
+
+def _upright(found: Found, target: tuple[int, int], *, draft: bool, with_alpha: bool) -> UInt[np.ndarray, "h w c"]:
+    """The pixels of a picture as ``decode`` gives them, brought to the width and height ``target``; see ``_pixels``."""
+    picture, deep = found.picture, found.deep()
     if deep is None:
-        pixels = _pixels(picture, target, draft=file is not None, with_alpha=with_alpha)
+        pixels = _pixels(picture, target, draft=draft, with_alpha=with_alpha)
     else:
         planes = deep_to_srgb(deep, with_alpha=with_alpha)
         planes = planes if deep.size == target or len(planes) > 3 else resized(planes, target)
@@ -271,8 +298,8 @@ def _pixels(
     return np.asarray(srgb)
 
 
-def _identify(file: Opened, path: str, max_pixels: int) -> tuple[Image.Image, Deep | None]:
-    """The picture in a file, as Pillow has it; and its pixels where Pillow has others, or none."""
+def _identify(file: Opened, path: str, max_pixels: int) -> Found:
+    """The picture in a file. Raises InputError or LimitError where it is not to be decoded."""
     admits, most = partial(admit, what=f"'{path}'", max_pixels=max_pixels), BYTES_A_PIXEL * max_pixels
     try:
         picture: Image.Image = Image.open(file, formats=FORMATS)
@@ -284,13 +311,45 @@ def _identify(file: Opened, path: str, max_pixels: int) -> tuple[Image.Image, De
         if head[4:8] == b"ftyp" and head[8:12] in HEIC:
             picture = _heic(file, path)
             admits(picture.size)
-            return picture, None
+            return Found(picture, picture.size, lambda: None)
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        return deep_tiff(file, path, admits, most)
+        return _identified_deep(file, path, admits, most)
     turn_to_the_picture(picture, file, path)
     admits(picture.size)
-    return deep_tiff(file, path, admits, most) if pillow_misreads(picture) else (picture, None)
+    if pillow_misreads(picture):
+        return _identified_deep(file, path, admits, most)
+    _refuse_slow(picture, file, path)
+    return Found(picture, picture.size, partial(deep_of, picture, file))
+
+
+def _identified_deep(file: Opened, path: str, admits: Callable[[tuple[int, int]], None], most: int) -> Found:
+    """The picture in a TIFF that Pillow does not read, or not right."""
+    picture, size = deep_about(file, path)
+    admits(size)
+    return Found(picture, size, partial(deep_tiff, file, path, most))
+
+
+def _refuse_slow(picture: Image.Image, file: Opened, path: str) -> None:
+    """Raise LimitError for a picture of few bytes, or kilobytes, that would take minutes to decode."""
+    codecs = {tile.codec_name for tile in picture.tile} if isinstance(picture, ImageFile.ImageFile) else set()
+    if codecs & SLOW and picture.width * picture.height > MOST_SLOW_PIXELS:
+        raise LimitError(
+            f"'{path}' is of a kind that is read slowly, and has more than {MOST_SLOW_PIXELS:,} pixels: save it as PNG"
+        )
+    if "jpeg" in codecs and count_in(file, START_OF_SCAN) > MOST_SCANS:
+        raise LimitError(f"'{path}' is drawn over and over, in more than {MOST_SCANS} scans: save it again")
+
+
+def count_in(file: Opened, mark: bytes) -> int:
+    """How often a file has a ``mark`` of two bytes; where it was read is as before."""
+    at, found, last = file.tell(), 0, b""
+    file.seek(0)
+    while part := file.read(2**20):
+        found += part.count(mark) + (last + part[:1] == mark)
+        last = part[-1:]
+    file.seek(at)
+    return found
 
 
 def _heic(file: Opened, path: str) -> Image.Image:

@@ -52,7 +52,7 @@ def check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
     writer_of(Path(path), size=(width, height))
 
 
-def check_dpi(dpi: float | None) -> None:
+def check_dpi(dpi: int | float | None) -> None:
     """Raise UsageError for a resolution, in pixels per inch, that no printer has."""
     if dpi is not None and not LEAST_DPI <= dpi <= MOST_DPI:
         raise UsageError(f"`dpi`: from {LEAST_DPI} to {MOST_DPI:,} is expected, not {dpi:g}")

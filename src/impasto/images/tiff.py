@@ -1,6 +1,8 @@
 """TIFFs: which of their pages is the picture, and the deep ones that Pillow does not open, or opens and gets wrong."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -73,57 +75,50 @@ def not_developed(name: str) -> str:
     return f"'{name}' is a camera's raw file, not yet a picture: develop it, and save it as TIFF or JPEG"
 
 
-def deep_tiff(file: File, name: str, admit: Callable[[tuple[int, int]], None], most: int) -> tuple[Image.Image, Deep]:
-    """The picture in a TIFF with more than 8 bits: what it says besides its pixels, as a picture of Pillow's without
-    any, and these.
-
-    ``admit`` is shown (width, height) before anything is decoded, and raises where that is too much. Raises LimitError
-    for pixels that take more than ``most`` bytes; InputError for such that are missing, compressed in a way that is not
-    known here, or what a camera's sensor saw; ValueError for such that are neither grey nor RGB, and whatever tifffile
-    raises on damaged files.
-    """
+@contextmanager
+def _picture(file: File, name: str) -> Iterator[Any]:
+    """The page of a TIFF that is its picture. Raises what ``refuse_raw`` does."""
     import tifffile
 
+    index = _index_of_picture(file, name)
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        refuse_raw(tiff, name)
-        page: Any = tiff.pages[_index_of_picture(file, name)]
-        width, height = page.imagewidth, page.imagelength
-        admit((width, height))
+        yield tiff.pages[index]
+
+
+def deep_about(file: File, name: str) -> tuple[Image.Image, tuple[int, int]]:
+    """Of the picture in a TIFF with more than 8 bits what it says besides its pixels, as a picture of Pillow's without
+    any, and its width and height. Raises InputError for what a camera's sensor saw, and whatever tifffile raises on
+    damaged files."""
+    with _picture(file, name) as page:
+        return _about(page), (page.imagewidth, page.imagelength)
+
+
+def deep_tiff(file: File, name: str, most: int) -> Deep:
+    """The pixels of that picture. Raises LimitError for such that take more than ``most`` bytes, InputError where some
+    are missing, ValueError for such that are neither grey nor RGB, and what ``deep_about`` raises."""
+    with _picture(file, name) as page:
         mode, channels = _layout(page)
         _admit_pixels(page, name, most)
-        values = _decoded(page, name)
+        values = page.asarray()
     apart = values.ndim == 3 and page.planarconfig == PLANES_APART
-    planes = values if apart else np.moveaxis(values.reshape(height, width, -1), -1, 0)
+    planes = values if apart else np.moveaxis(values.reshape(page.imagelength, page.imagewidth, -1), -1, 0)
     pixels = sixteen_bits(planes[:channels], _white(page, values))
     if page.photometric == WHITE_IS_ZERO:
         np.subtract(WHITE, pixels[0], out=pixels[0])
-    return _about(page), Deep(pixels, mode, page.tags.valueof(Base.InterColorProfile))
+    return Deep(pixels, mode, page.tags.valueof(Base.InterColorProfile))
 
 
 def _admit_pixels(page: Any, name: str, most: int) -> None:
     """Raise what ``deep_tiff`` does for pixels that are not to be decoded."""
-    if page.nbytes > most:
+    needed = max(page.nbytes, prod(page.chunks) * page.dtype.itemsize)
+    if needed > most:
         raise LimitError(
-            f"'{name}' is too large: its pixels take {page.nbytes:,} bytes of the {most:,} that `max_pixels` allows; "
+            f"'{name}' is too large: its pixels take {needed:,} bytes of the {most:,} that `max_pixels` allows; "
             "save it with 16 bits for each colour, or shrink it"
         )
     if 0 in page.databytecounts:
         raise InputError(f"'{name}' is damaged, or sparse: parts of its pixels are missing; get a whole copy")
-
-
-def _decoded(page: Any, name: str) -> np.ndarray:
-    """The pixels of a page. Raises InputError where they are compressed in a way that only another library reads."""
-    try:
-        return page.asarray()  # type: ignore[no-any-return]
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        how = page.compression.name if page.predictor == 1 else f"{page.compression.name}, predictor {page.predictor:d}"
-        raise InputError(
-            f"'{name}' has more than 8 bits for each colour, compressed as {how}: pip install 'impasto[tiff]', or save "
-            "it without compression"
-        ) from error
 
 
 def _white(page: Any, values: np.ndarray) -> int:
