@@ -1,16 +1,27 @@
 """The program, ``impasto`` or ``python -m impasto``: as little as can be, until somebody listens to Ctrl-C."""
 
+import os
 import signal
 import sys
 
 from impasto.signals import hear_nothing, leave, replaced
 
+LACK_OF_MEMORY = 4
+"""As errors.py has it, which may not be there yet."""
+
 
 def main() -> None:
     """Run the command line and exit with the code that tells how it went."""
     replaced(leave, signal.SIG_DFL, signal.default_int_handler)
-    from impasto.cli import main
+    try:
+        from impasto.cli import main
+    except (ImportError, MemoryError) as error:
+        from impasto.tensors import is_lack_of_memory
 
+        if not is_lack_of_memory(error):
+            raise
+        os.write(2, b"impasto: not enough memory to begin: end other programs, or allow this one more\n")
+        sys.exit(LACK_OF_MEMORY)
     code = main(sys.argv[1:])
     hear_nothing()
     sys.exit(code)

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from impasto.atomic import atomic
 from impasto.disk import Disk
-from impasto.errors import InputError
+from impasto.errors import InputError, LimitError
 from impasto.pyramid import Ascent
 from impasto.solver import SMALL
 from impasto.states import packed, unpacked
+from impasto.tensors import is_lack_of_memory
 from impasto.tiling import Plan
 
 FORMAT = 1
@@ -120,7 +121,9 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(f"there is no checkpoint '{path}': begin anew, without resuming") from error
     except OSError as error:
         raise InputError(f"the checkpoint '{path}' cannot be read ({error.strerror})") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (SafetensorError, MemoryError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if is_lack_of_memory(error):
+            raise LimitError(f"not enough memory to read the checkpoint '{path}': end other programs") from error
         raise InputError(f"'{path}' is damaged, or no checkpoint ({error}): begin anew, without it") from error
 
 

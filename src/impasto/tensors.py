@@ -57,12 +57,20 @@ class Numbers(Mapping[str, float]):
         return len(self.scalars)
 
 
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether that is what torch or Python wants to say."""
-    import torch
+LACK = (
+    *("DefaultCPUAllocator", "out of memory", "could not create a primitive"),  # torch, and oneDNN
+    *("Cannot allocate memory", "failed to map segment", "cannot map zero-fill pages"),  # Linux, and its loader
+    *("std::bad_alloc", "can't start new thread"),
+    *("error return without exception set", "without setting an exception"),  # Python, where a MemoryError was lost
+)
+"""Words by which lack of memory is known."""
 
-    told = "DefaultCPUAllocator", "could not create a primitive"  # the latter is oneDNN's word for it
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in told)
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether that is what torch, Python or the system wants to say with it, or what it was raised from."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in LACK):
+        return True
+    return error.__cause__ is not None and is_lack_of_memory(error.__cause__)
 
 
 def memory_of_machine() -> int:

@@ -16,7 +16,9 @@ import typer
 from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, stylize, weights
 from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
+from impasto.cli.room import watch_room
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
+from impasto.tensors import is_lack_of_memory
 from impasto.version import __version__
 
 Misuse: Any = typer.BadParameter.__bases__[0]
@@ -73,6 +75,7 @@ def with_command(arguments: list[str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the command line; the exit code that tells how it went."""
     keep_freed_memory()
+    watch_room()
     with ExitStack() as stack:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # closed before we began
@@ -112,10 +115,15 @@ def code_of(arguments: list[str]) -> int:
         message, code = f"{error.format_message()} ({command} --help tells more)", UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         message, code = "interrupted", console.Interrupted.exit_code
-    except OSError as error:
-        what = "a file" if error.filename is None else f"'{error.filename}'"
-        message = f"{what} cannot be used ({error.strerror or error}): choose another file or folder"
-        code = InputError.exit_code
     except SystemExit as end:
         return int(end.code or 0)
+    except Exception as error:
+        if is_lack_of_memory(error):
+            message, code = "not enough memory: end other programs, or allow this one more", LimitError.exit_code
+        elif isinstance(error, OSError):
+            what = "a file" if error.filename is None else f"'{error.filename}'"
+            message = f"{what} cannot be used ({error.strerror or error}): choose another file or folder"
+            code = InputError.exit_code
+        else:
+            raise
     return console.complain(message, code, as_json="--json" in arguments)

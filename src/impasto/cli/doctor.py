@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from impasto.errors import ImpastoError, LimitError, UsageError, WeightsError
+from impasto.tensors import is_lack_of_memory
 from impasto.version import __version__
 
 Check = Callable[[], str]
@@ -100,10 +101,10 @@ def found_by(check: Check) -> tuple[str, int]:
         words, code = str(error), error.exit_code
     except ImpastoError as error:
         words, code = str(error), ImpastoError.exit_code
-    except MemoryError:
-        words, code = "not enough memory: end other programs", LimitError.exit_code
     except Exception as error:  # what nobody thought of is what a doctor is for
         words, code = f"{type(error).__name__}: {error}; report this, with all lines", ImpastoError.exit_code
+        if is_lack_of_memory(error):
+            words, code = "not enough memory: end other programs", LimitError.exit_code
     return private(" ".join(words.split())), code
 
 

@@ -58,9 +58,9 @@ class Keeper:
         began = time.monotonic()
         try:
             steps.save(self.path)
-        except (OSError, RuntimeError) as error:  # of a GPU's solver, interrupted in a step, the state may be gone
+        except (MemoryError, OSError, RuntimeError) as error:  # of a GPU's solver the state may be gone, in a step
             if not self.failed:
-                reason = getattr(error, "strerror", None) or error
+                reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
                 self.report.note(f"'{self.path}' cannot be written ({reason}): --resume would go on from before")
             self.failed = True
             return False

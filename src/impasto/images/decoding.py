@@ -26,6 +26,7 @@ from impasto.images.deep import to_srgb as deep_to_srgb
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
 from impasto.images.sizes import MAX_PIXELS, admit, admitted
 from impasto.images.tiff import RAW, deep_about, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
+from impasto.tensors import is_lack_of_memory
 
 
 @runtime_checkable
@@ -229,12 +230,12 @@ def _decoding(path: str, max_pixels: int) -> Iterator[None]:
         raise LimitError(
             f"'{path}' is too large: more than {max_pixels:,} pixels; shrink it, or raise `max_pixels`"
         ) from error
-    except MemoryError as error:
-        raise LimitError(f"not enough memory to decode '{path}': shrink it first") from error
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
         raise InputError(f"'{path}' is damaged, or not a picture ({kinds}): save it again as PNG") from error
     except Exception as error:  # malformed bytes bring nearly every exception there is out of the decoders
+        if is_lack_of_memory(error):
+            raise LimitError(f"not enough memory to decode '{path}': shrink it first") from error
         reason = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
         raise InputError(
             f"'{path}' cannot be decoded ({reason}): get an undamaged copy, or save it again as an 8-bit PNG"

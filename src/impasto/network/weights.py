@@ -22,12 +22,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 from impasto.atomic import atomic
-from impasto.errors import WeightsError
+from impasto.errors import LimitError, WeightsError
 from impasto.network.link import PARTS
 from impasto.network.normalise import normalised
 from impasto.network.protocol import CAFFE, TORCHVISION, Preprocessing
 from impasto.network.soundness import check_means, check_numbers, check_sight, check_tensors
 from impasto.network.vgg import CHAINS, check_chain, layers_of
+from impasto.tensors import is_lack_of_memory
 
 LARGEST = 4_000_000_000
 """Bytes of a file. VGG with its fully connected layers has 0.6 GB."""
@@ -82,6 +83,8 @@ def read_weights(path: Path) -> Weights:
     try:
         return _read(path, size, beginning)
     except Exception as error:  # malformed bytes bring nearly every exception there is out of the readers
+        if is_lack_of_memory(error):
+            raise LimitError(f"not enough memory to read {path}: end other programs") from error
         reason = (str(error) or type(error).__name__).partition("\n")[0]
         raise WeightsError(
             f"{path}: cannot be used as weights: {reason}; get it anew (impasto weights fetch, for a network's own)"
