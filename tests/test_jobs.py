@@ -18,7 +18,7 @@ from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.images.decoding import read_recipe
 from impasto.jobs import Job, job_of, read_job, toml_of
 from impasto.network.vgg import LAYERS
-from impasto.settings import Settings, validated
+from impasto.settings import HEAVIEST, Settings, validated
 from impasto.solver import Adam
 
 SIZE = 32
@@ -63,7 +63,7 @@ def refusal(call):
         return str(error)
 
 
-WEIGHTS = st.floats(0, 1e300)
+WEIGHTS = st.floats(0, HEAVIEST)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 

@@ -1,19 +1,37 @@
 """What a run can be told, and what it refuses to be told."""
 
 import copy
+import json
 import math
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from impasto.colours import COLOURS
+from impasto.content import CONTENT_LOSSES
 from impasto.errors import UsageError
+from impasto.network.edges import EDGES
+from impasto.network.pooling import POOLINGS
 from impasto.network.registry import NETWORKS
 from impasto.network.vgg import LAYERS
-from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Options, Settings, validated
+from impasto.settings import (
+    CONTENT_LAYERS,
+    ENOUGH,
+    HEAVIEST,
+    LONGEST,
+    MANY,
+    PRESETS,
+    STYLE_LAYERS,
+    Options,
+    Settings,
+    validated,
+)
+from impasto.solver import SOLVERS
 from impasto.starts import STARTS
+from impasto.style import STYLE_LOSSES
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -162,18 +180,112 @@ def test_options_change_earlier_settings_and_nothing_else():
         validated(before, steps=-3)
 
 
-@given(
-    st.builds(
-        Settings,
-        size=st.integers(16, 10_000),
-        style_weight=st.floats(0, 1e300),
-        style_layers=st.dictionaries(st.sampled_from(LAYERS), st.floats(0, 1e300), min_size=1),
-        seed=st.integers(0, 2**63 - 1),
-        weights=st.none() | st.just("some/file.pth"),
-    )
+WEIGHTS = st.floats(0, HEAVIEST)
+OF_LAYERS = st.dictionaries(st.sampled_from(LAYERS), WEIGHTS, min_size=1)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALID = {
+    "size": st.integers(16, MANY - 1),
+    "steps": st.integers(0, MANY - 1) | st.just("auto"),
+    "coarse_steps": st.floats(0, 100),
+    "full_steps_to": st.integers(16, MANY - 1),
+    "quality": st.sampled_from([None, *ENOUGH]),
+    "scales": st.integers(1, 16),
+    "content_weight": WEIGHTS,
+    "style_weight": WEIGHTS | st.just("auto"),
+    "strength": st.floats(0, 1),
+    "tv_weight": WEIGHTS,
+    "keep_lines": WEIGHTS,
+    "content_layers": OF_LAYERS,
+    "style_layers": OF_LAYERS,
+    "edges": st.sampled_from(sorted(EDGES)),
+    "smooth_chroma": st.booleans(),
+    "keep_grey": st.booleans(),
+    "style_loss": st.sampled_from(sorted(STYLE_LOSSES))
+    | st.dictionaries(st.sampled_from(sorted(STYLE_LOSSES)), WEIGHTS, min_size=1),
+    "content_loss": st.sampled_from(sorted(CONTENT_LOSSES)),
+    "spectrum_weight": WEIGHTS,
+    "blend": st.none() | st.lists(WEIGHTS | st.sampled_from(["fine", "coarse"]), min_size=1, max_size=4),
+    "stroke_size": st.floats(0.1, 10),
+    "colour": st.sampled_from(sorted(COLOURS)),
+    "carried": st.sampled_from(["inside", "simple", "all"]),
+    "photoreal": st.booleans(),
+    "tileable": st.booleans(),
+    "init": TEXT,
+    "seed": st.integers(0, 2**63 - 1),
+    "solver": st.sampled_from(sorted(SOLVERS)),
+    "pooling": st.sampled_from(sorted(POOLINGS)),
+    "network": st.sampled_from(sorted(NETWORKS)),
+    "weights": st.none() | TEXT,
+    "device": TEXT,
+    "precision": st.sampled_from(["auto", "float32", "bfloat16"]),
+    "memory": st.none() | st.integers(1, MANY - 1) | st.sampled_from(["4GB", "1.5 mb", "300"]),
+    "tile": st.sampled_from(["auto", "off"]) | st.integers(64, MANY - 1),
+    "max_pixels": st.integers(1, MANY - 1),
+}
+"""Of every setting, what it may be."""
+
+
+def test_every_setting_is_drawn():
+    assert VALID.keys() == Settings.model_fields.keys()
+
+
+@given(st.fixed_dictionaries({}, optional=VALID), st.sampled_from([None, *PRESETS]))
+def test_settings_survive_json(options, preset):
+    """All but ``memory``, which is the machine's own affair, and no part of a recipe."""
+    if options.get("quality") is not None:
+        options["steps"] = "auto"
+    settings = validated(preset=preset, **options)
+    read = json.loads(json.dumps(settings.model_dump(mode="json")))
+    assert Settings(**read) == settings.model_copy(update={"memory": None})
+    assert Settings.model_validate_json(settings.model_dump_json()).model_dump() == settings.model_dump()
+    again = validated(settings)
+    assert (again, hash(again)) == (settings, hash(settings))
+
+
+ONES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**15, 10**400)
+    | st.sampled_from([4299, 5000]).map(lambda digits: 10**digits)
+    | st.floats()
+    | st.decimals()
+    | st.text(max_size=9)
+    | st.just("9" * 5000)
+    | st.binary(max_size=3)
+    | st.sampled_from([object, len, ...])
 )
-def test_settings_survive_json(settings):
-    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+NONSENSE = st.recursive(
+    ONES,
+    lambda inner: (
+        st.lists(inner, max_size=12)
+        | st.tuples(inner)
+        | st.dictionaries(st.sampled_from(["conv1_1", "gram", "", "x" * 999, 3, 10**5000]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400)
+@given(st.sampled_from([*Settings.model_fields, "preset"]), NONSENSE)
+@example("size", 10**5000)
+@example("tile", 10**5000)
+@example("memory", 10**5000)
+@example("preset", "x" * 5000)
+@example("blend", ["x" * 5000] * 99)
+@example("style_loss", [])
+@example("style_loss", ([],))
+@example("style_loss", {"gram": 10**400})
+@example("style_layers", {"x" * 5000: 2e15})
+@example("style_layers", {10**5000: 1})
+def test_whatever_is_given_is_taken_or_refused_by_its_name(option, given):
+    try:
+        made, told = Settings(**{option: given}), ""
+    except UsageError as error:
+        made, told = None, str(error)
+    assert told.startswith(f"`{option}`: ") != (made is not None)
+    assert len(told) < 30 * LONGEST
+    assert made is None or hash(made) == hash(Settings(**{option: given}))
 
 
 def test_the_papers_preset_is_the_papers():

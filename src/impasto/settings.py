@@ -6,7 +6,7 @@ What may be named is what the registries have at that moment.
 import math
 import re
 import tomllib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from os import PathLike
@@ -78,33 +78,58 @@ class Frozen(dict[Any, Any]):
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
 
-Weight = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
-"""With larger ones squares of gradients would be infinite in float32."""
+HEAVIEST = 1e15
+"""With larger weights squares of gradients would be infinite in float32."""
+
+Weight = Annotated[float, Field(ge=0, le=HEAVIEST, allow_inf_nan=False)]
 
 Weights = Annotated[dict[str, Weight], Field(min_length=1, validate_default=True), AfterValidator(Frozen)]
 
 Part = Weight | Literal["fine", "coarse"]
 
 
-DIGITS = re.compile("[0-9]{1,15}")
-"""Of a number that makes sense anywhere here."""
+MANY = 10**15
+"""More than any whole number that makes sense here."""
+
+LONGEST = 200
+"""Letters of what was given that a message repeats."""
+
+MOST_TOLD = 10
+"""Of what is wrong, how much is told."""
 
 
-def _steps(steps: Any) -> int | str:
-    if steps == "auto":
+def said(given: Any, form: Callable[[Any], str] = repr) -> str:
+    """What was given, as a message repeats it."""
+    try:
+        text = form(given)
+    except (ValueError, RecursionError):  # Python writes out no number of more than 4300 digits
+        return "what is too long to be written out"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _whole(given: Any) -> int | None:
+    """The whole number, or its digits, that was given; None for anything else, and for one that is negative or too
+    large to make sense."""
+    if isinstance(given, str):
+        return int(given) if re.fullmatch("[0-9]{1,15}", given) else None
+    return given if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < MANY else None
+
+
+def _steps(given: Any) -> int | str:
+    if given == "auto":
         return "auto"
-    if not isinstance(steps, int | str) or not DIGITS.fullmatch(str(steps)):
+    if (steps := _whole(given)) is None:
         raise ValueError("steps are a number from 0 on, of 15 digits at most, or auto")
-    return int(steps)
+    return steps
 
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def _bytes(given: Any) -> int | None:
-    found = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15}) ?([KMGT]?B?)", str(given).strip().upper())
     if given is None:
         return None
+    found = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15}) ?([KMGT]?B?)", said(given, str).strip().upper())
     if (
         found is None
         or (count := round(float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"])) < 1
@@ -116,9 +141,9 @@ def _bytes(given: Any) -> int | None:
 def _tile(given: Any) -> int | str:
     if given in ("auto", "off"):
         return str(given)
-    if isinstance(given, bool) or not DIGITS.fullmatch(str(given)) or int(given) < LEAST_SIDE:
+    if (side := _whole(given)) is None or side < LEAST_SIDE:
         raise ValueError(f"auto, off, or a number of px from {LEAST_SIDE} on is expected")
-    return int(given)
+    return side
 
 
 def _one_of(registry: Mapping[str, Any], kind: type | None = None) -> Callable[[Any], Any]:
@@ -136,11 +161,14 @@ def _one_of(registry: Mapping[str, Any], kind: type | None = None) -> Callable[[
 def _style_losses(given: Any) -> dict[Any, float]:
     """A style loss, by name or one's own, or several with their weights."""
     check = _one_of(STYLE_LOSSES, StyleLoss)
-    weights = given if isinstance(given, Mapping) else {given if isinstance(given, Hashable) else repr(given): 1.0}
+    try:
+        weights = given if isinstance(given, Mapping) else {given: 1.0}
+    except TypeError:  # it has no hash
+        weights = {said(given): 1.0}
     for style_loss, weight in weights.items():
         check(style_loss)
-        if not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-            raise ValueError(f"a weight is a number from 0 on, and {weight!r} is not")
+        if not isinstance(weight, int | float) or not 0 <= weight <= HEAVIEST:
+            raise ValueError(f"a weight is a number from 0 to {HEAVIEST:g}, and {said(weight)} is not")
     if not weights:
         raise ValueError("at least one style loss is expected")
     return Frozen({style_loss: float(weight) for style_loss, weight in weights.items()})
@@ -173,15 +201,17 @@ class Settings(BaseModel):
         try:
             super().__init__(**options)
         except ValidationError as error:
-            raise UsageError("; ".join(_plainly(problem) for problem in error.errors())) from None
+            told = [_plainly(problem) for problem in error.errors()]
+            more = [f"and {len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+            raise UsageError("; ".join([*told[:MOST_TOLD], *more])) from None
 
-    size: Annotated[int, Field(ge=16)] = 512
+    size: Annotated[int, Field(ge=16, lt=MANY)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
     steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 70
     """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
     coarse_steps: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
-    full_steps_to: Annotated[int, Field(ge=16)] = 1024
+    full_steps_to: Annotated[int, Field(ge=16, lt=MANY)] = 1024
     """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion. What
     is left to be done there is fine, and soon done."""
     quality: Literal["draft", "normal", "fine"] | None = None
@@ -259,7 +289,7 @@ class Settings(BaseModel):
     places, with the same result."""
     tile: Annotated[int | Literal["auto", "off"], PlainValidator(_tile)] = "auto"
     """The sides of these places in px, "off" for none, or "auto", as ``memory`` allows."""
-    max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
+    max_pixels: Annotated[int, Field(gt=0, lt=MANY)] = MAX_PIXELS
     """Of a picture that is read, as it is and at its ``size``."""
 
     @property
@@ -306,7 +336,7 @@ class Settings(BaseModel):
             return {name: value for name, value in data.items() if name != "preset"}
         named = PRESETS.get(data["preset"]) if isinstance(data["preset"], str) else None
         if named is None:
-            raise ValueError(f"`preset`: one of {', '.join(PRESETS)} is expected, not {data['preset']!r}")
+            raise ValueError(f"`preset`: one of {', '.join(PRESETS)} is expected, not {said(data['preset'])}")
         auto = data.get("quality") is not None
         left_out = {"about", "steps"} if auto else {"about"}
         preset = {name: value for name, value in named.items() if name not in left_out}
@@ -389,17 +419,11 @@ def validated(base: Settings | None = None, **options: Any) -> Settings:
     return Settings(**{**before, **options})
 
 
-LONGEST = 200
-"""Letters of what was given that a message repeats."""
-
-
 def _plainly(problem: Any) -> str:
-    option, *at = map(str, problem["loc"]) if problem["loc"] else ("",)
+    option, *at = (said(part, str) for part in problem["loc"] or ("",))
     if problem["type"] == "extra_forbidden":
         like = get_close_matches(option, [*Settings.model_fields, "preset"], 1)
         return f"`{option}`: there is no such setting" + (f"; `{like[0]}` is one" if like else "")
     within = [part for part in at if not part.startswith(("constrained-", "literal["))]  # pydantic's words for unions
     reason = ": ".join([*within, problem["msg"].removeprefix("Value error, ")])
-    given = repr(problem["input"])
-    given = given if len(given) <= LONGEST else f"{given[:LONGEST]}…"
-    return f"`{option}`: {reason}, not {given}" if option else reason
+    return f"`{option}`: {reason}, not {said(problem['input'])}" if option else reason
