@@ -417,6 +417,27 @@ def test_png_comes_back_within_half_a_step(tmp_path, height, width, seed):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(16, 70), st.integers(16, 70), st.sampled_from([3, 4]), st.sampled_from([8, 16]), st.integers(0, 99))
+def test_whatever_is_written_is_read_as_it_was(tmp_path, suffix, height, width, channels, bits, seed):
+    """To half a step, where the format loses nothing; one that has no alpha is over white."""
+    bits = bits if suffix in (".tif", ".tiff") else 8
+    image = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(seed))
+    write(image, tmp_path / f"x{suffix}", bits=bits)
+    found = decoding.decode(tmp_path / f"x{suffix}", with_alpha=True)
+    assert found.shape == (height, width, 3 if suffix in (".jpg", ".jpeg") else channels)
+    assert found.dtype == (np.uint16 if bits == 16 else np.uint8)
+    expected = image[0].permute(1, 2, 0).double().numpy() * (2**bits - 1)
+    if suffix in LOSSLESS:
+        assert np.abs(found - expected).max() <= 0.51
+    elif suffix == ".webp":
+        assert np.abs(found.mean((0, 1)) - expected.mean((0, 1))).max() < 8
+    else:
+        alpha = expected[..., 3:] / 255 if channels == 4 else 1
+        assert np.abs(found - (255 - (255 - expected[..., :3]) * alpha)).mean() < 5
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_suffix_writes_its_own_format(tmp_path, suffix):
     image = torch.from_numpy(FOUR / np.float32(255)).permute(2, 0, 1)[None]
     path = tmp_path / f"x{suffix.upper()}"
