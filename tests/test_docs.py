@@ -10,7 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from impasto import errors
+from impasto.cli.console import Interrupted
+
 DOCS = Path(__file__).parents[1] / "docs"
+RELIABILITY = (DOCS / "reliability.md").read_text(encoding="utf-8")
 
 
 def examples(file: str) -> dict[str, str]:
@@ -76,3 +80,29 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
 def test_every_file_it_names_is_there(file):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (DOCS / file).read_text(encoding="utf-8")):
         assert (DOCS / target).exists(), target
+
+
+def rows(of: str) -> list[list[str]]:
+    """The rows of all tables that have this heading first, without their heads."""
+    tables = re.findall(rf"^\| {of} \|.*\n\|(?:---\|)+\n((?:\|.*\n)+)", RELIABILITY, flags=re.MULTILINE)
+    lines = [line for table in tables for line in table.splitlines()]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_fault_has_its_test():
+    faults = rows("the fault")
+    assert len(faults) >= 25
+    assert len({test for _, _, test in faults}) == len(faults)
+    assert sum("::" in line for line in RELIABILITY.splitlines()) == len(faults)
+    for fault, promise, test in faults:
+        file, name = re.fullmatch(r"`(tests/[\w/]+\.py)::(test_\w+)`", test).groups()
+        names = {node.name for node in ast.parse((DOCS.parent / file).read_text()).body if hasattr(node, "name")}
+        assert name in names, test
+        assert fault
+        assert promise
+
+
+def test_the_exit_codes_are_those_of_the_errors():
+    known = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, Exception)]
+    expected = {error.exit_code: f"`{error.__name__}`" for error in [*known, Interrupted]}
+    assert {int(code): error for code, error, _ in rows("code")} == {0: "", **expected}
