@@ -1,5 +1,6 @@
 """A guest in somebody else's program: what that program has set changes no picture, and stays as it was."""
 
+import json
 import locale
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 import impasto
+from impasto.tensors import once
 
 SMALL = {"size": 48, "steps": 6, "coarse_steps": 1, "scales": 2}
 LOOKS = [{}, {"preset": "paper", "steps": 6}]
@@ -133,3 +135,104 @@ assert os.waitpid(child, 0)[1] == 0
     command = [sys.executable, "-W", "ignore", "-c", program]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert (ran.returncode, ran.stdout) == (0, "painted\n"), ran.stderr
+
+
+FORKED = """
+import json, multiprocessing, os, signal, sys, threading, time, warnings
+from concurrent.futures import ProcessPoolExecutor
+import impasto, torch
+from PIL import Image
+from impasto.images import decoding
+
+small = dict(size=192, steps=2, coarse_steps=1, scales=1)
+pair = "sample:chelsea", "sample:wave"
+torch.set_num_threads(2)
+painter = impasto.Painter("sample:wave", **small)
+picture = painter.paint("sample:chelsea")
+run = impasto.stylize(*pair, **small)
+next(run), run.save("kept")
+
+before = Image.MAX_IMAGE_PIXELS, len(warnings.filters)
+held = threading.Event()
+
+def hold():
+    with decoding._decoding("a picture", 10**9):
+        held.set()
+        time.sleep(600)
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+
+def as_before():
+    assert before == (Image.MAX_IMAGE_PIXELS, len(warnings.filters))
+
+def in_a_thread():
+    thread = threading.Thread(target=painter.paint, args=["sample:chelsea"])
+    thread.start(), thread.join()
+
+works = {
+    "paint": lambda: impasto.paint(*pair, **small),
+    "painter": lambda: painter.paint("sample:chelsea"),
+    "in a thread": in_a_thread,
+    "read": lambda: impasto.read("sample:chelsea", size=1000),
+    "write": lambda: impasto.write(torch.rand(1, 3, 1000, 1000), "x.png"),
+    "picture": lambda: picture.save("y.png"),
+    "network": lambda: impasto.load_network()(torch.rand(1, 3, 192, 192), ["conv4_1"]),
+    "on with a run": lambda: list(run),
+    "save": lambda: run.save("again"),
+    "resume": lambda: list(impasto.stylize(*pair, **small, resume="kept")),
+    "Pillow": as_before,
+}
+
+def done(name):
+    signal.alarm(60)
+    works[name]()
+    return 0
+
+def forked(name):
+    child = os.fork()
+    if child == 0:
+        os._exit(done(name))
+    return os.waitpid(child, 0)[1]
+
+def by_multiprocessing(name):
+    child = multiprocessing.get_context("fork").Process(target=done, args=[name])
+    child.start(), child.join()
+    return child.exitcode
+
+def by_a_pool(name):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        return pool.submit(done, name).result()
+
+ways = {"fork": forked, "multiprocessing": by_multiprocessing, "a pool": by_a_pool}
+print(json.dumps({name: ways[sys.argv[1]](name) for name in works}), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("way", ["fork", "multiprocessing", "a pool"])
+def test_a_process_forked_amid_work_does_not_hang(tmp_path, way):
+    """Where the parent has painted with threads, and one of them decodes a picture; what hangs is ended by an alarm."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, way]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert set(json.loads(ran.stdout).values()) == {0}, ran
+
+
+def test_threads_do_not_wait_for_each_others_sums():
+    """Nor a process that is forked meanwhile, for ever."""
+
+    class Summed:
+        @once
+        def total(self):
+            both.wait(10)
+            return 1
+
+    both, found = threading.Barrier(2), []
+    threads = [threading.Thread(target=lambda: found.append(Summed().total)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1, 1]

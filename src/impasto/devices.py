@@ -1,6 +1,5 @@
 """Where a run computes, in what precision, and what a caller's own doings must not change of it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,17 +9,6 @@ from impasto.errors import LimitError, UsageError
 from impasto.network.protocol import Network
 from impasto.network.vgg import VGG
 from impasto.tensors import is_lack_of_memory
-
-process = os.getpid()
-"""Where torch's threads are, if there are any."""
-
-
-def without_threads_of_a_parent() -> None:
-    """In a forked process GNU's OpenMP waits without end for threads that are its parent's: one thread does without."""
-    global process  # noqa: PLW0603
-    if process != os.getpid():
-        process = os.getpid()
-        torch.set_num_threads(1)
 
 
 def device_of(name: str) -> torch.device:

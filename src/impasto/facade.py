@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from impasto.checkpoints import checkpoint_of, plan_in
-from impasto.devices import memory, undisturbed, without_threads_of_a_parent
+from impasto.devices import memory, undisturbed
 from impasto.errors import UsageError, named
 from impasto.images.decoding import read_origin
 from impasto.images.files import Source
@@ -105,7 +105,6 @@ class Painter:
     def __init__(self, style: Sources, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
         self.styles: dict[str, Source] = {role: named(role, held, one) for role, one in by_role(style).items()}
-        without_threads_of_a_parent()
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
             for role, one in self.styles.items():
@@ -215,7 +214,6 @@ def _begin(
 ) -> Run:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
     what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
-    without_threads_of_a_parent()
     sources = {role: named(role, held, source) for role, source in sources.items()}
     plan = None if resume is None else plan_in(Path(resume))
     with memory(), undisturbed():

@@ -1,13 +1,12 @@
 """What a network sees of a place in a picture, and the sums over its positions that style is told by."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
 
 from impasto.losses import EVERYWHERE, gram
-from impasto.tensors import Tensor
+from impasto.tensors import Tensor, once
 
 if TYPE_CHECKING:
     from impasto.disk import Disk
@@ -141,7 +140,7 @@ class Features:
         assert self.place is not None
         return self.place.pixels
 
-    @cached_property
+    @once
     def V(self) -> Float[Tensor, "N_own M"]:  # noqa: N802
         """The activation at every position that counts, in the order of memory that it has."""
         x = self.activation
@@ -162,12 +161,12 @@ class Features:
         """M; a number, or with a guide a scalar."""
         return self.V.shape[1] if self.guide is None else precise(self.guide).square().sum()
 
-    @cached_property
+    @once
     def weighted(self) -> Float[Tensor, "N_own M"]:
         """√g_k V_k."""
         return self.V if self.guide is None else self.V * self.guide
 
-    @cached_property
+    @once
     def read(self) -> Float[Tensor, "N M"]:
         """F, in the network's precision."""
         return self.V if self.readout is None else (self.V.T @ self.readout.T).T
@@ -188,12 +187,12 @@ class Features:
         found[..., *self.counted] = of_map[..., *self.in_picture]
         return found
 
-    @cached_property
+    @once
     def matrix(self) -> Float[Tensor, "N M"]:
         """F, in float32 at least."""
         return precise(self.read)
 
-    @cached_property
+    @once
     def moments(self) -> tuple[Float[Tensor, " N"], Float[Tensor, "N N"]]:
         """``sum`` and ``gram``, for less than each costs on its own."""
         from impasto.gradients import FirstAndSecondMoment
@@ -204,7 +203,7 @@ class Features:
         R = self.readout
         return total if R is None else precise(R) @ total, read_twice(precise(G), R)
 
-    @cached_property
+    @once
     def sum(self) -> Float[Tensor, " N"]:
         """Σ_k F_ik, in float32 at least."""
         if self.guide is None:
@@ -213,7 +212,7 @@ class Features:
             total = precise(self.weighted) @ precise(self.guide)
         return total if self.readout is None else precise(self.readout) @ total
 
-    @cached_property
+    @once
     def gram(self) -> Float[Tensor, "N N"]:
         """F Fᵀ (equation 3), multiplied in the network's precision."""
         return gram_of(self.weighted, self.readout)

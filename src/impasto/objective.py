@@ -6,7 +6,6 @@ L_style(a, x)    = Σ_l w_l E_l                                                 
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -20,7 +19,7 @@ from impasto.network.kernels import together
 from impasto.network.protocol import Network, Pullback
 from impasto.network.vgg import VGG
 from impasto.style import StyleLoss, Sums, as_it_is
-from impasto.tensors import Numbers, side_by_side, wide
+from impasto.tensors import Numbers, once, side_by_side, wide
 from impasto.terms import PIXELS, Term, of
 
 Anything = TypeVar("Anything")
@@ -86,7 +85,7 @@ class TotalLoss:
             self.told(done / (3 * len(self.places)))
         return what
 
-    @cached_property
+    @once
     def layers(self) -> set[str]:
         """Those of the network that a term looks at."""
         looked_at = {layer for term in self.terms for layer in term.layers} - {PIXELS}

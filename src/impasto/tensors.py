@@ -4,16 +4,42 @@ Importing torch takes seconds. Files with a registry do not import it, so that `
 wrong name is refused, at once.
 """
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 else:
     Tensor = Any
+
+Found = TypeVar("Found")
+
+
+class once(Generic[Found]):  # noqa: N801
+    """``functools.cached_property`` without its lock, which in Python 3.11 all objects share: threads that paint wait
+    for each other, and a process that was forked meanwhile waits without end."""
+
+    def __init__(self, of: Callable[[Any], Found]) -> None:
+        self.of, self.__doc__ = of, of.__doc__
+
+    def __get__(self, owner: Any, kind: type) -> Found:
+        found = owner.__dict__[self.of.__name__] = self.of(owner)
+        return found
+
+
+def without_threads_of_a_parent() -> None:
+    """In a forked process GNU's OpenMP waits without end for threads that are its parent's: one thread does without."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=without_threads_of_a_parent)
 
 
 def lacks_float64(device: "torch.device") -> bool:
@@ -127,6 +153,7 @@ __all__ = [
     "free_memory",
     "is_lack_of_memory",
     "lacks_float64",
+    "once",
     "returned",
     "side_by_side",
     "wide",

@@ -107,6 +107,19 @@ UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 """What undoes each EXIF orientation."""
 
 _pillow_lock = threading.Lock()
+_of_pillow = ExitStack()
+"""What puts back what is held of Pillow, under the lock."""
+
+
+def _without_threads_of_a_parent() -> None:
+    """A forked process has no thread that decodes, whatever its parent was at."""
+    global _pillow_lock  # noqa: PLW0603
+    _pillow_lock = threading.Lock()
+    _of_pillow.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_without_threads_of_a_parent)
 
 # Both libraries log complaints about odd files. Without any handler Python would print those on stderr; an application
 # that sets up logging still gets them.
@@ -250,7 +263,8 @@ def _patient_pillow(max_pixels: int) -> Iterator[None]:
     to what the caller allows: somebody else's thread is never refused a picture, nor left without any limit.
     """
     limit, profiles = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
-    with warnings.catch_warnings(), ExitStack() as stack:
+    with _of_pillow as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", limit)
         stack.callback(setattr, PngImagePlugin, "MAX_TEXT_CHUNK", profiles)
