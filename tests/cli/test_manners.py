@@ -436,6 +436,13 @@ def test_numbers_that_make_no_sense(impasto, small, option, value):
     assert not Path("x.png").exists()
 
 
+def test_a_limit_of_pixels_for_all_that_is_done_here(impasto, small, monkeypatch):
+    monkeypatch.setenv("IMPASTO_MAX_PIXELS", "1000")
+    told = impasto(*small, "-o", "x.png")
+    assert (told.code, "more than 1,000 pixels" in told.err) == (4, True)
+    assert impasto(*small, "--max-pixels", 10_000, "-o", "x.png").code == 0
+
+
 def test_textures_that_make_no_sense(impasto, small):
     texture = ["texture", small[2], "--weights", small[4]]
     told = impasto(*texture, "--size", f"{MANY}x64")

@@ -364,7 +364,11 @@ DryRun = Annotated[
 MaxPixels = Annotated[
     int | None,
     option(
-        "--max-pixels", panel=PICTURE, text="Most that a picture may have, as it is and at --size.", default="100000000"
+        "--max-pixels",
+        panel=PICTURE,
+        text="Most that a picture may have, as it is and at --size.",
+        default="100000000",
+        envvar="IMPASTO_MAX_PIXELS",
     ),
 ]
 SaveEvery = Annotated[
