@@ -22,12 +22,6 @@ def leave(*_: object) -> None:
     os._exit(INTERRUPTED)
 
 
-def hear_nothing() -> None:
-    """From now on: it is over. (At its end Python gives signals back what they were, but to those that are ignored.)"""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 def replaced(handler: "Any", *old: object) -> "dict[Any, Any]":
     """Give every signal this handler that has one of the ``old``; those, by signal. What was ignored from the start, as
     by nohup, stays so."""

@@ -350,7 +350,7 @@ def _refuse_slow(picture: Image.Image, file: Opened, path: str) -> None:
     codecs = {tile.codec_name for tile in picture.tile} if isinstance(picture, ImageFile.ImageFile) else set()
     if codecs & SLOW and picture.width * picture.height > MOST_SLOW_PIXELS:
         raise LimitError(
-            f"'{path}' is of a kind that is read slowly, with more than {MOST_SLOW_PIXELS:,} pixels: save it as PNG or TIFF"
+            f"'{path}' is of a kind that is read slowly, with more than {MOST_SLOW_PIXELS:,} pixels: save it as PNG"
         )
     if "jpeg" in codecs and count_in(file, START_OF_SCAN) > MOST_SCANS:
         raise LimitError(f"'{path}' is drawn over and over, in more than {MOST_SCANS} scans: save it again")
