@@ -116,7 +116,7 @@ def test_short_of_memory(impasto, monkeypatch, without_self_test):
     monkeypatch.setattr(preparation, "free_memory", lambda _: 10**8)
     told = impasto("doctor")
     assert told.code == 4
-    assert "there are 0.1 GB: choose a smaller" in lines_of(told)["a default run"]
+    assert "there are 0.1 GB: paint a smaller" in lines_of(told)["a default run"]
 
 
 def test_short_of_disk(impasto, monkeypatch, without_self_test):

@@ -22,7 +22,7 @@ from impasto.version import __version__
 Check = Callable[[], str]
 """Says how something stands; raises what is wrong with it."""
 
-NEEDED = ("torch", "numpy", "Pillow", "safetensors", "tifffile")
+NEEDED = ("torch", "numpy", "Pillow", "safetensors", "tifffile", "imagecodecs")
 WANTED = ("pillow-heif", "matplotlib", "triton")
 """Libraries that impasto does without."""
 
