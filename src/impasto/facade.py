@@ -26,6 +26,7 @@ from impasto.running import Run
 from impasto.settings import Options, Settings, validated
 from impasto.solver import Step
 from impasto.starts import Canvas
+from impasto.tensors import without_threads_of_a_parent
 
 OnStep = Callable[[Step], object]
 """Called with every step of a run; False stops it."""
@@ -105,6 +106,7 @@ class Painter:
     def __init__(self, style: Sources, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
         self.styles: dict[str, Source] = {role: named(role, held, one) for role, one in by_role(style).items()}
+        without_threads_of_a_parent()
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
             for role, one in self.styles.items():
@@ -214,6 +216,7 @@ def _begin(
 ) -> Run:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
     what they are for, or one of the two. ``command`` and what else is told ``about`` the run go into its recipe."""
+    without_threads_of_a_parent()
     sources = {role: named(role, held, source) for role, source in sources.items()}
     plan = None if resume is None else plan_in(Path(resume))
     with memory(), undisturbed():

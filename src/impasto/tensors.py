@@ -32,14 +32,23 @@ class once(Generic[Found]):  # noqa: N801
         return found
 
 
-def without_threads_of_a_parent() -> None:
-    """In a forked process GNU's OpenMP waits without end for threads that are its parent's: one thread does without."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+_process: int | None = None
+"""That in which a run began."""
 
+
+def without_threads_of_a_parent() -> None:
+    """In a forked process GNU's OpenMP waits without end for threads that are its parent's: one thread does without.
+    So it is where a run begins, and in what is forked from there at once; processes of others are left alone."""
+    global _process  # noqa: PLW0603
+    if os.getpid() not in (_process, _imported_in):
+        sys.modules["torch"].set_num_threads(1)
+    _process = os.getpid()
+
+
+_imported_in = os.getpid()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=without_threads_of_a_parent)
+    os.register_at_fork(after_in_child=lambda: without_threads_of_a_parent() if _process else None)
 
 
 def lacks_float64(device: "torch.device") -> bool:
@@ -157,4 +166,5 @@ __all__ = [
     "returned",
     "side_by_side",
     "wide",
+    "without_threads_of_a_parent",
 ]
