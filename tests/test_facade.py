@@ -169,7 +169,7 @@ def test_bfloat16_paints_as_well_as_float32():
 
 
 def test_lack_of_memory_names_the_parameter():
-    with pytest.raises(LimitError, match="smaller `size`"), memory():
+    with pytest.raises(LimitError, match="paint a smaller one"), memory():
         torch.empty(1 << 50, dtype=torch.uint8)
     with pytest.raises(RuntimeError, match="something else"), memory():
         raise RuntimeError("something else")

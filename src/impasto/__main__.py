@@ -17,10 +17,8 @@ def main() -> None:
     try:
         from impasto.cli import main
     except (ImportError, MemoryError) as error:
-        from impasto.tensors import is_lack_of_memory
-
-        if not is_lack_of_memory(error):
-            raise
+        if isinstance(error, ImportError) and "failed to map segment" not in str(error):
+            raise  # else there is no memory to import ``is_lack_of_memory``
         os.write(2, b"impasto: not enough memory to begin: end other programs, or allow this one more\n")
         sys.exit(LACK_OF_MEMORY)
     code = main(sys.argv[1:])

@@ -263,13 +263,13 @@ def test_a_signal_before_there_is_a_picture(impasto, small, monkeypatch):
     assert not Path("x.png").exists()
 
 
-SILENCED = {">&- 2>&-": 0, ">&-": 0, "| true": 0, "| head -1": 0, ">/dev/full": 4, "2>/dev/full": 0}
+SILENCED = {">&- 2>&-": 0, "| head -1": 0, ">/dev/full": 4, "2>/dev/full": 0}
 """What can be done to what a command says, and the exit code of what has much to say on stdout and little on stderr."""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("redirect", SILENCED)
-@pytest.mark.parametrize("command", ["--help", "--version", "samples", "stylize --help", "stylize", "stylize --json"])
+@pytest.mark.parametrize("command", ["--help", "samples", "stylize", "stylize --json"])
 def test_nobody_to_speak_to(small, tmp_path, command, redirect):
     """What there is to paint is painted and saved all the same."""
     rest = [*small[1:], "-o", "x.png"] if command in ("stylize", "stylize --json") else []
@@ -300,7 +300,7 @@ def test_signals_at_random_moments_once_and_twice(process, small, tmp_path):
     """After a picture was seen there is one, whatever comes; IMPASTO_KILLS says how many are tried."""
     chance = random.Random(os.environ.get("IMPASTO_SEED", "0"))
     kinds = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    for _ in range(int(os.environ.get("IMPASTO_KILLS", "6"))):
+    for _ in range(int(os.environ.get("IMPASTO_KILLS", "4"))):
         child = process(*small, "--size", 160, "--steps", 40, "-o", "x.png", "--json")
         until_it_listens(child)
         with contextlib.suppress(subprocess.TimeoutExpired):

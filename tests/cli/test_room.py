@@ -20,7 +20,7 @@ from impasto.solver import Step
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory so")
 
 STEP = int(os.environ.get("IMPASTO_STEP", "0"))
-LIMITS = range(20, 1500, STEP) if STEP else (24, 60, 110, 300, 550, 650, 700, 1000)
+LIMITS = range(16, 1500, STEP) if STEP else (16, 22, 60, 110, 300, 550, 650, 700, 1000)
 """MB of addresses. IMPASTO_STEP=40 goes through all that there are."""
 
 
