@@ -109,7 +109,13 @@ def process(tmp_path):
             command = [sys.executable, *python, "-m", "impasto", *map(str, arguments)]
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "250"}
             child = subprocess.Popen(
-                command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                command,
+                cwd=tmp_path,
+                env=environment,
+                text=True,
+                errors="surrogateescape",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
             stack.enter_context(child)
             stack.callback(child.kill)

@@ -211,7 +211,7 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("way", ["fork", "multiprocessing", "a pool"])
+@pytest.mark.parametrize("way", ["fork", "a pool"])
 def test_a_process_forked_amid_work_does_not_hang(tmp_path, way):
     """Where the parent has painted with threads, and one of them decodes a picture; what hangs is ended by an alarm."""
     command = [sys.executable, "-W", "ignore", "-c", FORKED, way]

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -27,30 +28,33 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-KILLS = int(os.environ.get("IMPASTO_KILLS", "5"))
+KILLS, STEPS = int(os.environ.get("IMPASTO_KILLS", "5")), 200 if "IMPASTO_KILLS" in os.environ else 24
 
 
 def test_kill_9_at_any_moment_and_resume(process, quick, tmp_path):
-    """However often, a run ends in the very file of the unbroken run."""
-    quick = [*quick, "--steps", 24]
-    assert process(*quick, "--quiet", "-o", "whole.png").wait() == 0
-    out, kept, whole = tmp_path / "out.png", tmp_path / "out.png.checkpoint", (tmp_path / "whole.png").read_bytes()
-    lot, kills, resumed, ends = random.Random(0), 0, 0, 0
-    while kills < KILLS or not ends:
+    """However often, from the first millisecond on, a run over two sizes ends in the very file of the unbroken run."""
+    quick = [*quick, "--size", 96, "--scales", 2, "--steps", STEPS, "--quiet", "--checkpoint-every", 0.001]
+    began = time.monotonic()
+    assert process(*quick, "-o", "whole.png").wait() == 0
+    lasts, whole = time.monotonic() - began, (tmp_path / "whole.png").read_bytes()
+    out, kept, lot, ends, resumed = tmp_path / "out.png", tmp_path / "out.png.checkpoint", random.Random(0), [0], 0
+    while sum(ends) < KILLS or ends[-1]:
         resume = ["--resume"] if kept.exists() else []
-        resumed += len(resume)
-        child = process(*quick, "--json", "--checkpoint-every", 0.001, "-o", out, *resume)
-        child.stdout.readline()  # it has begun
-        if kills < KILLS:
-            time.sleep(lot.uniform(0, 1.5))
+        child = process(*quick, "-o", out, *resume)
+        try:
+            child.communicate(timeout=lot.uniform(0, lasts) if sum(ends) < KILLS else None)
+        except subprocess.TimeoutExpired:
             child.kill()
-        child.communicate()
+            child.communicate()
+        assert child.returncode in (0, -signal.SIGKILL)
+        resumed += len(resume)
         if child.returncode == 0:
             assert out.read_bytes() == whole
             assert not kept.exists()
             out.unlink()
-            ends += 1
-        kills += child.returncode != 0
+            ends.append(0)
+        else:
+            ends[-1] += 1
     assert resumed > 0
     shown = [name for name in files(tmp_path) if not name.startswith(".")]
     assert shown == ["whole.png"]

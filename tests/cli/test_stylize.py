@@ -491,13 +491,13 @@ def test_long_names_of_inputs_ask_for_a_name(impasto, small, photograph, paintin
     assert "too long" in refused.err
 
 
-def test_weights_of_no_numbers_diverge_at_once(impasto, small):
+def test_weights_of_no_numbers_are_refused_at_once(impasto, small):
     tensors = tiny_weights()
     tensors["conv1_1.bias"][:] = math.nan
     save_weights(Path("nan.safetensors"), Weights(tensors, CAFFE, normalised=True))
     refused = impasto(*small, "--weights", "nan.safetensors")
-    assert refused.code == 5
-    assert "not a number" in refused.err
+    assert refused.code == 6
+    assert "numbers that are infinite or NaN" in refused.err
     assert here() == ["nan.safetensors"]
 
 
