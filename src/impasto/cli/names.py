@@ -3,7 +3,7 @@
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Any
@@ -92,26 +92,20 @@ def claimed(name: Path) -> Path | None:
     runs. Raises InputError where no file can be made."""
     claim = name.with_name(f".{name.name}.taken")
     for _ in range(2):
-        with suppress(FileExistsError), _making(claim), claim.open("x") as file:
-            file.write(str(os.getpid()))
+        try:
+            with claim.open("x") as file:
+                file.write(str(os.getpid()))
+        except FileExistsError:
+            if is_running(claim):
+                return None
+            claim.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
+            ) from error
+        else:
             return claim
-        if is_running(claim):
-            return None
-        claim.unlink(missing_ok=True)
     return None
-
-
-@contextmanager
-def _making(file: Path) -> Iterator[None]:
-    """Where it cannot be made the error says so, unless it is there."""
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise InputError(
-            f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
-        ) from error
 
 
 def is_running(claim: Path) -> bool:

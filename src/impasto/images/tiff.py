@@ -48,18 +48,8 @@ def turn_to_the_picture(picture: Image.Image, file: File, name: str) -> None:
     tags = getattr(picture, "tag_v2", {})
     if not {DNG_VERSION, FOLDERS_OF_PAGES, Base.NewSubfileType} & {*tags}:
         return
-    picture.seek(_index_of_picture(file, name))
-
-
-def _index_of_picture(file: File, name: str) -> int:
-    """Of the first page that is no thumbnail; 0 where all are."""
-    import tifffile
-
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        refuse_raw(tiff, name)
-        pages: Iterable[Any] = tiff.pages
-        return next((n for n, page in enumerate(pages) if not int(page.subfiletype) & REDUCED), 0)
+    with _picture(file, name) as page:
+        picture.seek(page.index)
 
 
 def refuse_raw(tiff: Any, name: str) -> None:
@@ -77,13 +67,15 @@ def not_developed(name: str) -> str:
 
 @contextmanager
 def _picture(file: File, name: str) -> Iterator[Any]:
-    """The page of a TIFF that is its picture. Raises what ``refuse_raw`` does."""
+    """The page of a TIFF that is its picture: the first that is no thumbnail, where there is such a page. Raises what
+    ``refuse_raw`` does."""
     import tifffile
 
-    index = _index_of_picture(file, name)
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        yield tiff.pages[index]
+        refuse_raw(tiff, name)
+        pages: Iterable[Any] = tiff.pages
+        yield next((page for page in pages if not int(page.subfiletype) & REDUCED), tiff.pages.first)
 
 
 def deep_about(file: File, name: str) -> tuple[Image.Image, tuple[int, int]]:
