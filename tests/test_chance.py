@@ -12,6 +12,7 @@ import impasto
 from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES
 from impasto.errors import ImpastoError
+from impasto.images.limits import Limits
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
 from impasto.solver import SOLVERS
@@ -57,7 +58,7 @@ OPTIONS = {
     "pooling": st.sampled_from(sorted(POOLINGS)),
     "precision": st.sampled_from(["auto", "float32", "bfloat16"]),
     "memory": st.sampled_from([None, "1MB", "1GB"]),
-    "max_pixels": st.sampled_from([300, 10**8]),
+    "limits": st.sampled_from([Limits(300), "pixels=1e8"]),
 }
 
 

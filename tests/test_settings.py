@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES
 from impasto.errors import UsageError
+from impasto.images.limits import Limits
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
 from impasto.network.registry import NETWORKS
@@ -99,7 +100,7 @@ WRONG = {
     "seed": [-1, 2**63],
     "solver": ["sgd", ""],
     "pooling": ["median"],
-    "max_pixels": [0, -1],
+    "limits": ["pixels=0", "pixels=-1", "pixels", "rows=5", "", {"bytes": "x"}, {"seconds": -1}, 5, None, [Limits()]],
 }
 
 
@@ -220,7 +221,7 @@ VALID = {
     "precision": st.sampled_from(["auto", "float32", "bfloat16"]),
     "memory": st.none() | st.integers(1, MANY - 1) | st.sampled_from(["4GB", "1.5 mb", "300"]),
     "tile": st.sampled_from(["auto", "off"]) | st.integers(64, MANY - 1),
-    "max_pixels": st.integers(1, MANY - 1),
+    "limits": st.builds(Limits, st.integers(1, MANY - 1)) | st.sampled_from(["pixels=4e8", "bytes=8GB,seconds=.5"]),
 }
 """Of every setting, what it may be."""
 
@@ -231,12 +232,12 @@ def test_every_setting_is_drawn():
 
 @given(st.fixed_dictionaries({}, optional=VALID), st.sampled_from([None, *PRESETS]))
 def test_settings_survive_json(options, preset):
-    """All but ``memory``, which is the machine's own affair, and no part of a recipe."""
+    """All but ``memory`` and ``limits``, which are the machine's own affair, and no part of a recipe."""
     if options.get("quality") is not None:
         options["steps"] = "auto"
     settings = validated(preset=preset, **options)
     read = json.loads(json.dumps(settings.model_dump(mode="json")))
-    assert Settings(**read) == settings.model_copy(update={"memory": None})
+    assert Settings(**read) == settings.model_copy(update={"memory": None, "limits": Limits()})
     assert Settings.model_validate_json(settings.model_dump_json()).model_dump() == settings.model_dump()
     again = validated(settings)
     assert (again, hash(again)) == (settings, hash(settings))

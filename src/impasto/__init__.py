@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from impasto.facade import Painter, paint, reconstruct_content, reconstruct_style, stylize, texture
     from impasto.features import Features
     from impasto.images.files import read, write
+    from impasto.images.limits import Limits
     from impasto.images.picture import Picture
     from impasto.jobs import read_settings
     from impasto.network.protocol import Network
@@ -38,6 +39,7 @@ __all__ = [
     "ContentLoss",
     "Features",
     "ImpastoError",
+    "Limits",
     "Network",
     "Painter",
     "Picture",
@@ -64,6 +66,7 @@ _HOMES = {
     "ContentLoss": "impasto.content",
     "Features": "impasto.features",
     "ImpastoError": "impasto.errors",
+    "Limits": "impasto.images.limits",
     "Network": "impasto.network.protocol",
     "Painter": "impasto.facade",
     "Picture": "impasto.images.picture",

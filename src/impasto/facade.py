@@ -187,13 +187,13 @@ def texture(
 
     Gatys, Ecker and Bethge, *Texture Synthesis Using Convolutional Neural Networks* (arXiv 1505.07376), whose textures
     ``preset="paper", init="noise"`` makes. ``size`` is the long side at which the painting is read, and so says how
-    coarse the texture is. Raises UsageError for a side of less than 16 px, LimitError for one of more than
-    ``max_pixels``; the rest as in ``stylize``.
+    coarse the texture is. Raises UsageError for a side of less than 16 px, LimitError for one beyond the
+    ``limits``; the rest as in ``stylize``.
     """
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)
-    admit((width, height), "a texture", chosen.max_pixels)
+    admit((width, height), "a texture", chosen.limits)
     about: dict[str, Any] = {"width": width, "height": height}
     return _begin("texture", chosen, {"style": style}, (height, width), on_part=on_part, resume=resume, **about)
 
@@ -236,4 +236,4 @@ def origin_of(photograph: Source | None, settings: Settings) -> Origin | None:
         return photograph.origin
     if photograph is None or isinstance(photograph, np.ndarray | Tensor):
         return None
-    return read_origin(photograph, max_pixels=settings.max_pixels)
+    return read_origin(photograph, limits=settings.limits)

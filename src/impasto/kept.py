@@ -96,4 +96,4 @@ def held(source: Source) -> Source:
 
 def picture(source: Source, settings: Settings) -> Float[Tensor, "1 3 h w"]:
     """The picture at the size of the run: its long side is ``settings.size`` px. Raises what ``read`` does."""
-    return read(source, size=settings.size, max_pixels=settings.max_pixels)
+    return read(source, size=settings.size, limits=settings.limits)

@@ -28,10 +28,10 @@ def reading(settings: Settings, role: str) -> dict[str, Any]:
     """How ``read`` and ``decode`` read what is for this ``role``: masks as large as they are; paintings as large as
     their strokes want them, and never enlarged. Paintings and starts are longer where they would be too narrow."""
     if role.endswith("mask"):
-        return {"max_pixels": settings.max_pixels}
+        return {"limits": settings.limits}
     is_painting, least = role not in ("content", "init"), 0 if role == "content" else MIN_SIDE
     size = max(MIN_SIDE, round(settings.size * (settings.stroke_size if is_painting else 1)))
-    return {"size": size, "enlarge": not is_painting, "short_side": least, "max_pixels": settings.max_pixels}
+    return {"size": size, "enlarge": not is_painting, "short_side": least, "limits": settings.limits}
 
 
 def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more: Any) -> dict[str, Any]:

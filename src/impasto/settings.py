@@ -28,7 +28,7 @@ from impasto.colours import COLOURS
 from impasto.content import CONTENT_LOSSES, ContentLoss
 from impasto.errors import UsageError
 from impasto.features import LEAST_SIDE
-from impasto.images.sizes import MAX_PIXELS
+from impasto.images.limits import MANY, Limits
 from impasto.names import name_of
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
@@ -88,9 +88,6 @@ Weights = Annotated[dict[str, Weight], Field(min_length=1, validate_default=True
 Part = Weight | Literal["fine", "coarse"]
 
 
-MANY = 10**15
-"""More than any whole number that makes sense here."""
-
 LONGEST = 200
 """Letters of what was given that a message repeats."""
 
@@ -126,16 +123,34 @@ def _steps(given: Any) -> int | str:
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
+def _amount(given: Any) -> float:
+    """The number that was given, or that a text such as 4GB says."""
+    found = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15}(?:E[0-9]{1,2})?) ?([KMGT]?B?)", said(given, str).strip().upper())
+    return float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"] if found else 0.0
+
+
 def _bytes(given: Any) -> int | None:
     if given is None:
         return None
-    found = re.fullmatch(r"([0-9]{0,15}\.?[0-9]{1,15}) ?([KMGT]?B?)", said(given, str).strip().upper())
-    if (
-        found is None
-        or (count := round(float(found[1]) * UNITS[found[2] if found[2] in UNITS else found[2] + "B"])) < 1
-    ):
+    if (count := round(_amount(given))) < 1:
         raise ValueError("memory is a number of bytes, or such as 4GB or 500MB")
     return count
+
+
+def _limits(given: Any) -> Limits:
+    if isinstance(given, Limits):
+        return given
+    pairs = given.items() if isinstance(given, Mapping) else (part.split("=") for part in said(given, str).split(","))
+    expected = "such as pixels=4e8,bytes=8GB,frames=1000,seconds=60 is expected"
+    try:
+        told = {said(name, str).strip(): _amount(number) for name, number in pairs}
+    except ValueError:  # no pair
+        raise ValueError(expected) from None
+    whole: dict[str, Any] = {name: number if name == "seconds" else round(number) for name, number in told.items()}
+    try:
+        return Limits(**whole)
+    except TypeError:  # no such limit
+        raise ValueError(expected) from None
 
 
 def _tile(given: Any) -> int | str:
@@ -289,8 +304,8 @@ class Settings(BaseModel):
     places, with the same result."""
     tile: Annotated[int | Literal["auto", "off"], PlainValidator(_tile)] = "auto"
     """The sides of these places in px, "off" for none, or "auto", as ``memory`` allows."""
-    max_pixels: Annotated[int, Field(gt=0, lt=MANY)] = MAX_PIXELS
-    """Of a picture that is read, as it is and at its ``size``."""
+    limits: Annotated[Limits, PlainValidator(_limits), Field(exclude=True)] = Limits()
+    """What reading a picture may cost, or text such as "pixels=4e8,seconds=120"."""
 
     @property
     def factors(self) -> list[float]:
@@ -403,7 +418,7 @@ class Options(TypedDict, total=False):
     precision: Literal["auto", "float32", "bfloat16"]
     memory: int | str | None
     tile: int | Literal["auto", "off"]
-    max_pixels: int
+    limits: Limits | str
 
 
 def validated(base: Settings | None = None, **options: Any) -> Settings:

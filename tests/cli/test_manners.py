@@ -436,11 +436,11 @@ def test_numbers_that_make_no_sense(impasto, small, option, value):
     assert not Path("x.png").exists()
 
 
-def test_a_limit_of_pixels_for_all_that_is_done_here(impasto, small, monkeypatch):
-    monkeypatch.setenv("IMPASTO_MAX_PIXELS", "1000")
+def test_limits_for_all_that_is_done_here(impasto, small, monkeypatch):
+    monkeypatch.setenv("IMPASTO_LIMITS", "pixels=1000")
     told = impasto(*small, "-o", "x.png")
     assert (told.code, "more than 1,000 pixels" in told.err) == (4, True)
-    assert impasto(*small, "--max-pixels", 10_000, "-o", "x.png").code == 0
+    assert impasto(*small, "--limits", "pixels=10K, seconds=99", "-o", "x.png").code == 0
 
 
 def test_textures_that_make_no_sense(impasto, small):
@@ -449,7 +449,7 @@ def test_textures_that_make_no_sense(impasto, small):
     assert (told.code, "should be WIDTHxHEIGHT" in told.err, len(told.err) < 200) == (2, True, True)
     told = impasto(*texture, "--size", "100000x100000")
     assert (told.code, "a texture is too large at 100000 x 100000 px" in told.err) == (4, True)
-    assert "--max-pixels" in told.err
+    assert "--limits" in told.err
 
 
 def test_a_beta_as_large_as_is_allowed_still_paints(impasto, small):
@@ -497,3 +497,14 @@ def test_a_name_that_was_taken_by_what_was_killed_is_free(impasto, small):
     Path(".photograph-painting-2.png.taken").write_text(str(os.getpid()))
     assert impasto(*small).code == 0
     assert Path("photograph-painting-3.png").exists()
+
+
+def test_a_name_that_was_taken_by_what_was_killed_is_left_by_whoever_paints_to_it(impasto, small):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = Path(".x.png.taken")
+    left.write_text(str(gone.pid))
+    assert impasto(*small, "-o", "x.png").code == 0
+    left.write_text(str(os.getpid()))
+    assert impasto(*small, "-o", "x.png").code == 0
+    assert left.exists()

@@ -97,7 +97,7 @@ BAD = {
     "reconstruct style PHOTO --steps -1": (2, "steps"),
     "reconstruct style PHOTO --init content": (2, "no 'content' to start from"),
     "reconstruct style PHOTO -o out.gif": (2, "out.gif"),
-    "reconstruct style PHOTO --max-pixels 100": (4, "--max-pixels"),
+    "reconstruct style PHOTO --limits pixels=100": (4, "--max-pixels"),
     "reconstruct picture PHOTO": (2, "picture"),
     "texture PHOTO": (2, "--size"),
     "texture PHOTO --size 512": (2, "--size: '512' should be WIDTHxHEIGHT"),
@@ -125,7 +125,7 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings():
     for command, defaults in (*of_commands, (group.commands["texture"], own)):
         stated = {parameter.name: parameter.show_default for parameter in command.params}
         stated["size"] = stated.get("painting_size", stated["size"])
-        for name in ("size", "steps", "seed", "tv_weight", "max_pixels"):
+        for name in ("size", "steps", "seed", "tv_weight"):
             assert float(stated[name]) == getattr(defaults, name)
         for name in ("init", "solver", "network", "pooling", "device"):
             assert stated[name] == getattr(defaults, name)

@@ -114,6 +114,21 @@ def test_a_run_without_a_name_is_found_again(impasto, quick, monkeypatch):
     assert (refused.code, "there is no 'photograph-painting.png.checkpoint' to go on from" in refused.err) == (2, True)
 
 
+def test_a_run_that_goes_on_is_not_resumed(impasto, quick, monkeypatch):
+    """But one that was killed is, and what says that its name is taken goes."""
+    interrupting(monkeypatch, 5)
+    assert impasto(*quick).code == 130
+    taken = Path(".photograph-painting.png.taken")
+    taken.write_text(str(os.getpid()))
+    refused = impasto(*quick, "--resume")
+    assert (refused.code, "to go on from" in refused.err) == (2, True)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    taken.write_text(str(gone.pid))
+    assert impasto(*quick, "--resume").code == 0
+    assert files(Path()) == ["photograph-painting.png"]
+
+
 def test_the_name_of_a_run_that_did_not_end_is_taken(impasto, quick):
     Path("photograph-painting.png.checkpoint").write_bytes(b"x")
     assert impasto(*quick, "--steps", 2).code == 0

@@ -314,7 +314,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         pooling="max",
         device="cpu",
         precision="float32",
-        max_pixels=5000,
+        limits="pixels=5000",
         blend=(1, "fine"),
         stroke_size=0.5,
         colour="recoloured",

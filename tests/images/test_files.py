@@ -26,10 +26,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.ExifTags import Base
 
+from impasto.atomic import atomic
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import decoding, files
 from impasto.images.decoding import digest, read_recipe
 from impasto.images.files import read, write
+from impasto.images.limits import Limits
 from impasto.images.output import check_output
 from impasto.images.sizes import fit, least_size
 
@@ -260,7 +262,7 @@ def test_a_header_that_promises_too_much(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(60_000, 60_000))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    with pytest.raises(LimitError, match=r"bomb\.png' is too large.* 100,000,000 pixels; .*`max_pixels`") as caught:
+    with pytest.raises(LimitError, match=r"bomb\.png' is too large.* 100,000,000 pixels; .*`limits`") as caught:
         read(path)
     assert caught.value.exit_code == 4
     assert time.perf_counter() - start < 1
@@ -273,16 +275,18 @@ def test_limit_on_either_side_of_pillows_own(tmp_path, side):
     path = tmp_path / "x.png"
     path.write_bytes(png_header(side, side))
     with pytest.raises(LimitError, match=f"at {side} x {side} px: more than 80,000,000"):
-        read(path, max_pixels=80_000_000)
+        read(path, limits=Limits(80_000_000))
 
 
 def test_limit_of_a_few_pixels(tmp_path):
     path = save(tmp_path / "x.png", FOUR)
-    assert read(path, max_pixels=32 * 48).shape == (1, 3, 32, 48)
+    assert read(path, limits=Limits(32 * 48)).shape == (1, 3, 32, 48)
     with pytest.raises(LimitError, match="at 48 x 32 px: more than 1,535 pixels"):
-        read(path, max_pixels=32 * 48 - 1)
-    with pytest.raises(LimitError, match=r"would be 96 x 64 px at `size` 96: .*smaller `size`, or raise `max_pixels`"):
-        read(path, size=96, max_pixels=5000)
+        read(path, limits=Limits(32 * 48 - 1))
+    with pytest.raises(
+        LimitError, match=r"would be 96 x 64 px at `size` 96: .*smaller `size`, or allow more pixels by `limits`"
+    ):
+        read(path, size=96, limits=Limits(5000))
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
@@ -292,7 +296,7 @@ def test_more_than_pillow_allows_and_its_limit_comes_back(tmp_path, monkeypatch,
     filters = list(warnings.filters)
     assert read(path).shape == (1, 3, 32, 48)
     with pytest.raises(LimitError):
-        read(path, max_pixels=50)
+        read(path, limits=Limits(50))
     assert Image.MAX_IMAGE_PIXELS == 100
     assert warnings.filters == filters
 
@@ -301,7 +305,7 @@ def test_many_threads_leave_pillow_as_it_was(tmp_path):
     path = save(tmp_path / "x.png", FOUR)
     limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        shapes = {image.shape for image in pool.map(lambda _: read(path, max_pixels=10**9), range(200))}
+        shapes = {image.shape for image in pool.map(lambda _: read(path, limits=Limits(10**9)), range(200))}
     assert shapes == {(1, 3, 32, 48)}
     assert limit == Image.MAX_IMAGE_PIXELS
     assert warnings.filters == filters
@@ -396,7 +400,7 @@ def test_damage_gives_a_picture_or_our_error_and_nothing_else(tmp_path, kind, da
     path = tmp_path / "x"
     path.write_bytes(encoded)
     try:
-        image = read(path, max_pixels=1_000_000)
+        image = read(path, limits=Limits(1_000_000))
     except ImpastoError as error:
         assert str(path) in str(error)  # noqa: PT017 - either outcome is fine
     else:
@@ -723,17 +727,48 @@ KILLED = """
         if (folder / "x.jpg").exists():
             seen.add(whole.get((folder / "x.jpg").read_bytes(), "partial"))
         parts = list(folder.glob(".*.part"))
-    print(sorted(seen, key=str), len(parts))
+    write(images[0], folder / "x.jpg")
+    print(sorted(seen, key=str), len(parts), len(list(folder.glob(".*.part"))))
 """
 
 
 def test_killed_at_any_moment(tmp_path):
-    """SIGKILL gives no chance to clean up: hidden parts may stay, but never under the picture's name."""
+    """SIGKILL gives no chance to clean up: hidden parts may stay until the next time, but never under the picture's
+    name."""
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(KILLED), tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seen, parts = done.stdout.rsplit(maxsplit=1)
-    assert seen == "[0, 1]"
+    seen, parts, left = done.stdout.rsplit(maxsplit=2)
+    assert (seen, left) == ("[0, 1]", "0")
     assert int(parts) > 0, "no kill struck while a file was being written: this tested nothing"
+
+
+def test_what_another_writes_is_no_leftover(tmp_path):
+    """Of the same file, in this process or another; nor what only looks like one."""
+    path = tmp_path / "x"
+    program = (
+        "import sys; from pathlib import Path; from impasto.atomic import atomic\nwith atomic(Path(sys.argv[1])): pass"
+    )
+    for foreign in (".0123456789abcdef.part", ".x.part", "x.part"):
+        (tmp_path / foreign).touch()
+    with atomic(path) as first, atomic(path) as second, atomic(tmp_path / "y"):
+        subprocess.run([sys.executable, "-c", program, path], check=True)
+        assert len(list(tmp_path.glob(".*-*.part"))) == 3
+        first.write(b"first")
+        second.write(b"second")
+    assert path.read_bytes() == b"first"
+    assert not list(tmp_path.glob(".*-*.part"))
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "y", ".0123456789abcdef.part", ".x.part", "x.part"}
+
+
+def test_threads_that_write_one_file_take_nothing_from_each_other(tmp_path):
+    def write_it(number):
+        for _ in range(100):
+            with atomic(tmp_path / "x") as file:
+                file.write(b"%d" % number)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(write_it, range(8)))
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 # --- before a long run ---------------------------------------------------------------------------------------------

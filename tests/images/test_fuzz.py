@@ -17,7 +17,7 @@ from impasto.images.decoding import decode
 from tools.fuzz.corpus import corpus
 from tools.fuzz.hostile import ADOBE_DEFLATE, IN_COLOUR, LZMA, NONE, strips
 from tools.fuzz.mutation import mutants, set_checksums
-from tools.fuzz.workers import Limits, Outcome, Report, examine, feed, look
+from tools.fuzz.workers import Bounds, Outcome, Report, examine, feed, look
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process takes is read in /proc")
 
@@ -61,7 +61,7 @@ def dying(path):
     ],
 )
 def test_what_is_wrong_is_found_and_kept(tmp_path, capsys, reader, words):
-    limits = Limits(seconds=3 if reader is sleeping else 60, megabytes=200)
+    limits = Bounds(seconds=3 if reader is sleeping else 60, megabytes=200)
     report = examine([("first", b"first"), ("second", b"second")], tmp_path / "found", (reader,), limits)
     assert list(report.faults) == ["first"]
     assert words in report.faults["first"]

@@ -11,6 +11,7 @@ from PIL import Image, ImageFile
 
 from impasto.errors import InputError, LimitError
 from impasto.images.decoding import decode, read_origin
+from impasto.images.limits import Limits
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (40, 48, 3), dtype=np.uint16)
 GREY = DEEP[..., 0]
@@ -137,9 +138,9 @@ def test_few_pixels_of_many_bytes():
     """40 bytes a pixel, of which next to nothing lies in the file."""
     values = np.zeros((100, 100, 5))
     file = tiff((values, {"photometric": "rgb", "compression": "zlib", "extrasamples": ["unspecified"] * 2}))
-    with pytest.raises(LimitError, match="its pixels take 400,000 bytes of the 160,000 that `max_pixels` allows"):
-        decode(file, max_pixels=10_000)
-    assert decode(file, max_pixels=25_000).shape == (100, 100, 3)
+    with pytest.raises(LimitError, match="its pixels take 400,000 bytes, more than 160,000"):
+        decode(file, limits=Limits(10_000))
+    assert decode(file, limits=Limits(25_000)).shape == (100, 100, 3)
 
 
 def test_missing_parts_are_not_taken_for_black():

@@ -16,6 +16,7 @@ from PIL.ExifTags import Base
 import impasto
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images.files import read
+from impasto.images.limits import Limits
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 EXPECTED = torch.from_numpy(PIXELS.astype(np.float32) / 255).permute(2, 0, 1)[None]
@@ -184,7 +185,7 @@ for source in (5, None, [1, 2], object):
 def test_too_many_pixels():
     for source in (PIXELS, Image.fromarray(PIXELS), in_memory().getvalue()):
         with pytest.raises(LimitError, match=r"56 x 40 px: more than 1,000 pixels"):
-            read(source, max_pixels=1000)
+            read(source, limits=Limits(1000))
 
 
 def test_all_refusals_are_ours():

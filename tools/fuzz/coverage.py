@@ -8,12 +8,12 @@ import atheris
 
 with atheris.instrument_imports(include=["PIL", "tifffile", "impasto.images"]):
     from .corpus import corpus
-    from .workers import READERS, Limits, look
+    from .workers import READERS, Bounds, look
 
 
 def explore(folder: Path | None, out: Path, minutes: float, seed: int) -> None:
     """Have files made and read until something is wrong with one, which is kept in ``out``; ends the process."""
-    limits, temporary = Limits(), Path(tempfile.mkdtemp())
+    limits, temporary = Bounds(), Path(tempfile.mkdtemp())
     folder = folder or temporary / "corpus"
     for place in (folder, out):
         place.mkdir(parents=True, exist_ok=True)

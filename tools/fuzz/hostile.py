@@ -14,7 +14,7 @@ from PIL import Image
 from impasto.images.decoding import decode
 
 from .corpus import GREY, RGB, RGBA, bmp, chunk, profile
-from .workers import ROOM, Limits, Worker
+from .workers import ROOM, Bounds, Worker
 
 WIDTH, HEIGHT = 10_000, 9_984
 ROWS = 64
@@ -36,7 +36,7 @@ LONG_TAG = 10**6
 OF_KINDS = (254, 255, 266, 274, 284, 296, 317, 332, 338, 530, 531)
 """TIFF's tags of which tifffile makes each number an object of its own."""
 
-PATIENCE = Limits(seconds=120, megabytes=ROOM)
+PATIENCE = Bounds(seconds=120, megabytes=ROOM)
 """With files that are measured."""
 
 Tags = dict[int, tuple[int, Sequence[int] | bytes]]

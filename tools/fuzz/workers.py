@@ -20,12 +20,14 @@ import numpy as np
 from benchmarks.process import memory_of_process
 from impasto.errors import InputError, LimitError
 from impasto.images import decoding
+from impasto.images.limits import Limits
 from impasto.images.sizes import MIN_SIDE
 
 from .corpus import corpus
 from .mutation import mutants
 
 MAX_PIXELS = 4_000_000
+READ = Limits(MAX_PIXELS)
 LONGEST = 600
 """Characters of a refusal: people are to read it."""
 
@@ -34,13 +36,13 @@ BATCH = 500
 
 ROOM = 6000
 """Megabytes of addresses beyond what the process has: Pillow asks for as many bytes as a PNG's chunk says it has, up to
-4 GB, and touches those that are there. What is touched is what ``Limits`` are of."""
+4 GB, and touches those that are there. What is touched is what ``Bounds`` are of."""
 
 Reader = Callable[[Path], object]
 
 
 @dataclass(frozen=True)
-class Limits:
+class Bounds:
     """What reading a file may take: seconds, and megabytes beyond what the process has."""
 
     seconds: float = 5
@@ -94,18 +96,18 @@ class Report:
 
 def whole(path: Path) -> np.ndarray:
     """The picture as it is, from its path."""
-    return decoding.decode(path, max_pixels=MAX_PIXELS)
+    return decoding.decode(path, limits=READ)
 
 
 def small(path: Path) -> np.ndarray:
     """The picture at a size, or with its alpha, from an open file."""
     with path.open("rb") as file:
-        return decoding.decode(file, size=48, max_pixels=MAX_PIXELS, with_alpha=True)
+        return decoding.decode(file, size=48, limits=READ, with_alpha=True)
 
 
 def told(path: Path) -> object:
     """What the file says besides its pixels."""
-    return decoding.read_recipe(path, max_pixels=MAX_PIXELS), decoding.read_origin(path, max_pixels=MAX_PIXELS)
+    return decoding.read_recipe(path, limits=READ), decoding.read_origin(path, limits=READ)
 
 
 READERS: tuple[Reader, ...] = (whole, small, told)
@@ -136,7 +138,7 @@ def examine(
     files: Iterable[tuple[str, bytes]],
     out: Path | None = None,
     readers: tuple[Reader, ...] = READERS,
-    limits: Limits = Limits(),
+    limits: Bounds = Bounds(),
 ) -> Report:
     """Have ``files`` read, one after the other; keep those with which something is wrong in the folder ``out``."""
     report, left, start = Report(), 0, time.perf_counter()
@@ -166,7 +168,7 @@ def examine(
 class Worker:
     """A process that reads files."""
 
-    def __init__(self, readers: tuple[Reader, ...], limits: Limits) -> None:
+    def __init__(self, readers: tuple[Reader, ...], limits: Bounds) -> None:
         self.limits = limits
         spawning = multiprocessing.get_context("spawn")
         self.connection, theirs = spawning.Pipe()
@@ -194,7 +196,7 @@ class Worker:
         self.connection.close()
 
 
-def serve(connection: Connection, readers: tuple[Reader, ...], limits: Limits) -> None:
+def serve(connection: Connection, readers: tuple[Reader, ...], limits: Bounds) -> None:
     """Read files, whose paths come through the connection, until it is closed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff puts lines there
     room = 2**20 * int(memory_of_process("VmSize") + ROOM)

@@ -41,7 +41,7 @@ def figures(
     pooling: o.Pooling = None,
     device: o.Device = None,
     precision: o.Precision = None,
-    max_pixels: o.MaxPixels = None,
+    limits: o.Limits = None,
     quiet: Annotated[bool, option("--quiet", "-q", panel=OUTPUT, text="Say nothing unless something fails.")] = False,
 ) -> None:
     """Make the figures of A Neural Algorithm of Artistic Style: sheets, single pictures, numbers and a report.
@@ -61,7 +61,7 @@ def figures(
 
     subject = paper.Subject(content or paper.PHOTOGRAPH, style or paper.PAINTINGS, settings)
     for file in (subject.photograph, *subject.paintings):
-        decode(file, size=settings.size, max_pixels=settings.max_pixels)
+        decode(file, size=settings.size, limits=settings.limits)
     out.mkdir(parents=True, exist_ok=True)
     fetch_if_missing(settings, silent=quiet)
     figures = [make(subject) for make in wanted]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from impasto.atomic import remove_left
 from impasto.cli.console import Reporter
 
 if TYPE_CHECKING:
@@ -76,3 +77,4 @@ class Keeper:
         if self.path is not None:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
+                remove_left(self.path)

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ PIPE = Path("-")
 def out_of(options: dict[str, Any], stem: str, taken: ExitStack) -> Path:
     """Where the options say, or a name after ``stem``: a free one, nobody else's until ``taken`` is closed, or that of
     the run to resume. Raises UsageError where there is none of these, or several."""
-    tries = options.get("tries", 1)
-    if not options.get("resume"):
-        return options["out"] or free_name(stem, taken, tries)
-    if tries > 1:
+    tries, resume, out = options.get("tries", 1), options.get("resume"), options["out"]
+    if resume and tries > 1:
         raise UsageError("`resume` goes on with one picture, and `tries` are several: -o OUT-2.png --seed 1 is one")
-    return options["out"] or name_to_resume(stem)
+    for name in outputs(out, tries)[0] if out else ():
+        is_taken(claim_of(name))
+    return out or (name_to_resume(stem, taken) if resume else free_name(stem, taken, tries))
 
 
 def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
@@ -52,15 +52,15 @@ def saved_between(steps: int, save_every: int) -> range:
     return range(save_every, steps + 1, save_every) if save_every else range(0)
 
 
-def name_to_resume(stem: str) -> Path:
-    """The latest name that was given of which there is a checkpoint. Raises UsageError where there is none."""
+def name_to_resume(stem: str, taken: ExitStack) -> Path:
+    """The latest name that was given of which there is a checkpoint, and no run that goes on. Raises UsageError where
+    there is none. Nobody else gets it until ``taken`` is closed."""
     known = takewhile(lambda name: name.exists() or beside(name).exists(), names_of(stem))
-    unfinished = [name for name in known if beside(name).exists()]
-    if not unfinished:
-        raise UsageError(
-            f"`resume`: there is no '{beside(Path(f'{stem}.png'))}' to go on from: name the picture with -o"
-        )
-    return unfinished[-1]
+    for name in reversed([name for name in known if beside(name).exists()]):
+        if claim := claimed(name):
+            taken.callback(claim.unlink, missing_ok=True)
+            return name
+    raise UsageError(f"`resume`: there is no '{beside(Path(f'{stem}.png'))}' to go on from: name the picture with -o")
 
 
 def names_of(stem: str) -> Iterator[Path]:
@@ -90,15 +90,14 @@ def take(names: list[Path], taken: ExitStack) -> bool:
 def claimed(name: Path) -> Path | None:
     """The hidden file that says of a name that this process has taken it; None where another one has, which still
     runs. Raises InputError where no file can be made."""
-    claim = name.with_name(f".{name.name}.taken")
+    claim = claim_of(name)
     for _ in range(2):
         try:
             with claim.open("x") as file:
                 file.write(str(os.getpid()))
         except FileExistsError:
-            if is_running(claim):
+            if is_taken(claim):
                 return None
-            claim.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(
                 f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
@@ -108,13 +107,24 @@ def claimed(name: Path) -> Path | None:
     return None
 
 
-def is_running(claim: Path) -> bool:
-    """Whether the process that made it is there; where it cannot be told, it is."""
-    import psutil
+def claim_of(name: Path) -> Path:
+    """The hidden file that says that it is taken."""
+    return name.parent / f".{name.name}.taken"
 
+
+def is_taken(claim: Path) -> bool:
+    """Whether the process that made it is there; where it cannot be told, it is. One that was killed leaves it behind:
+    it is removed."""
     try:
-        return psutil.pid_exists(int(claim.read_text()))
+        process = int(claim.read_text())
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
         return True
+    import psutil
+
+    there = psutil.pid_exists(process)
+    if not there:
+        with suppress(OSError):
+            claim.unlink()
+    return there

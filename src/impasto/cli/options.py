@@ -361,14 +361,14 @@ DryRun = Annotated[
     bool,
     option("--dry-run", panel=RUN, text="Paint nothing: tell sizes, time, memory and disk, from a small trial."),
 ]
-MaxPixels = Annotated[
-    int | None,
+Limits = Annotated[
+    str | None,
     option(
-        "--max-pixels",
+        "--limits",
         panel=PICTURE,
-        text="Most that a picture may have, as it is and at --size.",
-        default="100000000",
-        envvar="IMPASTO_MAX_PIXELS",
+        text="What a picture may have, as it is and at --size, and take to be read: pixels=4e8,bytes=8GB,seconds=120.",
+        default="pixels=1e8,seconds=60",
+        envvar="IMPASTO_LIMITS",
     ),
 ]
 SaveEvery = Annotated[

@@ -79,11 +79,13 @@ def paint_to(
         on_the_way = chain.from_iterable(numbered_there(path, between) for path in outs)
         for path in (*outs, *fours, *on_the_way, *filter(None, [sheet])):
             check_output(path, files, bits=options["bits"])
-    sources = {role: piped() if file == str(PIPE) else file for role, file in pictures.items()}
+    sources = {
+        role: piped(settings.limits.most_bytes) if file == str(PIPE) else file for role, file in pictures.items()
+    }
     read = files_read(settings, **sources).items()
     shapes = {role: decode(file, **reading(settings, role)).shape for role, file in read}
     for file in also:
-        decode(file, max_pixels=settings.max_pixels)
+        decode(file, limits=settings.limits)
     height, width = canvas or shapes[next(iter(pictures))][:2]
     if out != PIPE:
         check_size(outs[0], width, height)
@@ -192,13 +194,13 @@ def check_pipes(pictures: list[str], out: Path, options: dict[str, Any]) -> None
         raise UsageError("'-o -' writes a PNG to stdout, and that is a terminal: redirect it, or name a file")
 
 
-def piped() -> bytes:
-    """The picture that comes in by stdin."""
+def piped(most: int) -> bytes:
+    """The picture that comes in by stdin; of one of more than so many bytes one more, so that it is refused."""
     from impasto.images.decoding import NamedBytes
 
     if sys.stdin is None:
         raise InputError("stdin is closed: there is no picture to read from '-'")
-    found = NamedBytes(sys.stdin.buffer.read())
+    found = NamedBytes(sys.stdin.buffer.read(most + 1))
     found.name = "stdin"
     return found
 

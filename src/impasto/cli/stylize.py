@@ -126,7 +126,7 @@ def stylize(
     memory: o.Memory = None,
     tile: o.Tile = None,
     dry_run: o.DryRun = False,
-    max_pixels: o.MaxPixels = None,
+    limits: o.Limits = None,
     save_every: o.SaveEvery = 0,
     resume: o.Resume = False,
     checkpoint_every: o.CheckpointEvery = 30.0,

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.errors import UsageError
+from impasto.images.limits import Limits
 from impasto.images.rows import rows_of
 from impasto.images.sizes import admitted
 from impasto.images.transparency import over_white
@@ -87,12 +88,12 @@ def pil_of(image: Float[Tensor, "1 c h w"], *, opaque: bool = False) -> Image.Im
 
 
 def fitted(
-    image: Float[Tensor, "1 c h w"], size: int | None, *, enlarge: bool, max_pixels: int, short_side: int = 0
+    image: Float[Tensor, "1 c h w"], size: int | None, *, enlarge: bool, limits: Limits, short_side: int = 0
 ) -> Float[Tensor, "1 c h2 w2"]:
     """``image`` with a long side of ``size`` px, as ``decode`` brings files to their size: by the same resampler.
     Raises what ``decode`` raises of sizes."""
     own = image.shape[3], image.shape[2]
-    width, height = admitted(own, "an image", size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
+    width, height = admitted(own, "an image", size, enlarge=enlarge, short_side=short_side, limits=limits)
     return image if own == (width, height) else resampled(image, height, width)
 
 

@@ -3,9 +3,11 @@
 import hashlib
 import io
 import logging
+import math
 import os
 import stat
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,8 +25,9 @@ from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
 from impasto.images.deep import Deep, deep_of, resized, unpack_key
 from impasto.images.deep import to_srgb as deep_to_srgb
+from impasto.images.limits import NONE, UNSAID, Limits
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
-from impasto.images.sizes import MAX_PIXELS, admit, admitted
+from impasto.images.sizes import admit, admitted
 from impasto.images.tiff import RAW, deep_about, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
 from impasto.tensors import is_lack_of_memory
 
@@ -40,13 +43,24 @@ class Readable(Protocol):
 
 class Within(io.BufferedReader):
     """A file of so many bytes, of which never more are asked for than are left: sizes that a file tells of itself may
-    be any number, and memory would be had for them first."""
+    be any number, and memory would be had for them first.
 
-    def __init__(self, raw: io.FileIO, size: int) -> None:
+    Decoders read a file part by part: it is here that one ends which has taken longer than it may. Raises LimitError
+    then.
+    """
+
+    def __init__(self, raw: Any, name: str, size: int, limits: Limits) -> None:
         super().__init__(raw)
-        self.bytes = size
+        self.bytes, self.called, self.limits, self.until = size, name, limits, math.inf
 
     def read(self, size: int | None = -1) -> bytes:
+        now = time.monotonic()
+        self.until = min(self.until, now + self.limits.seconds)  # from the first time on: before, others may decode
+        if now > self.until:
+            raise LimitError(
+                f"'{self.called}' takes longer to read than {self.limits.seconds:g} seconds: save it again as PNG, or "
+                "allow more seconds by `limits`"
+            )
         return super().read(size if size is None or size < 0 else min(size, max(0, self.bytes - self.tell())))
 
 
@@ -69,8 +83,6 @@ class NamedBytes(bytes):
 File = str | os.PathLike[str] | bytes | Readable
 """A picture file: its path, ``sample:NAME``, its bytes, or the file open for reading bytes."""
 
-Opened = io.BufferedReader | io.BytesIO
-
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 """What is read: pictures that a library decodes. Nothing that runs a program (EPS) or that has no signature (TGA)."""
 
@@ -91,9 +103,6 @@ MOST_SLOW_PIXELS = 2_000_000
 START_OF_SCAN = b"\xff\xda"
 MOST_SCANS = 100
 """Of a JPEG: progressive ones have about ten, each of which costs as much as the picture."""
-
-BYTES_A_PIXEL = 16
-"""That pixels may take on average: four channels of 32 bits. A limit of pixels is one of bytes, too."""
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
@@ -133,7 +142,7 @@ def decode(
     size: int | None = None,
     enlarge: bool = True,
     short_side: int = 0,
-    max_pixels: int = MAX_PIXELS,
+    limits: Limits = UNSAID,
     with_alpha: bool = False,
 ) -> UInt[np.ndarray, "h w c"]:
     """The picture in a file, or one of Pillow's, upright and in sRGB, ``(H, W, 3)`` from 0 to 255, or to 65535 where it
@@ -145,36 +154,36 @@ def decode(
     ``(H, W, 4)`` and as large as it is.
 
     Raises InputError for what is no readable picture or smaller than ``MIN_SIDE``; LimitError for one of more than
-    ``max_pixels``, by its header or after resizing, and for lack of memory.
+    ``limits.pixels``, by its header or after resizing, beyond the other limits, and for lack of memory.
     """
-    target = partial(admitted, size=size, enlarge=enlarge, short_side=short_side, max_pixels=max_pixels)
+    target = partial(admitted, size=size, enlarge=enlarge, short_side=short_side, limits=limits)
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "")) or "<image>"
-        with _decoding(name, max_pixels):
+        with _decoding(name, limits):
             found = Found(source, source.size, partial(deep_of, source, None))
             return _upright(found, target(found.size, what=f"'{name}'"), draft=False, with_alpha=with_alpha)
-    with _opened(source) as (file, name), _decoding(name, max_pixels):
-        found = _identify(file, name, max_pixels)
+    with _opened(source, limits) as (file, name), _decoding(name, limits):
+        found = _identify(file, name, limits)
         return _upright(found, target(found.size, what=f"'{name}'"), draft=True, with_alpha=with_alpha)
 
 
-def read_recipe(source: File, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any] | None:
+def read_recipe(source: File, *, limits: Limits = UNSAID) -> dict[str, Any] | None:
     """The recipe that ``write`` put into this file, or None where there is none. Raises what ``read`` raises."""
-    with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return recipe_in(_identify(file, name, max_pixels).picture)
+    with _opened(source, limits) as (file, name), _decoding(name, limits):
+        return recipe_in(_identify(file, name, limits).picture)
 
 
-def read_origin(source: File | Image.Image, *, max_pixels: int = MAX_PIXELS) -> Origin:
+def read_origin(source: File | Image.Image, *, limits: Limits = UNSAID) -> Origin:
     """What a photograph says of itself. Raises what ``read`` raises."""
     if isinstance(source, Image.Image):
         return origin_of(source)
-    with _opened(source) as (file, name), _decoding(name, max_pixels):
-        return origin_of(_identify(file, name, max_pixels).picture)
+    with _opened(source, limits) as (file, name), _decoding(name, limits):
+        return origin_of(_identify(file, name, limits).picture)
 
 
 def digest(source: File) -> str:
     """SHA-256 of the file's bytes, in hexadecimal. Raises InputError where it cannot be read."""
-    with _opened(source) as (file, _):
+    with _opened(source, NONE) as (file, _):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -185,23 +194,24 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _opened(source: File) -> Iterator[tuple[Opened, str]]:
+def _opened(source: File, limits: Limits) -> Iterator[tuple[Within, str]]:
     """The file, not empty, and what it is called. One that came open is read to its end and stays open. Raises
-    InputError saying what else it is, UsageError where it is open as text."""
+    InputError saying what else it is, UsageError where it is open as text, LimitError where it is too large."""
     if isinstance(source, str | os.PathLike):
         path = locate(source)
-        with _opened_at(path) as file:
+        with _opened_at(path, limits) as file:
             yield file, str(path)
         return
     data = source if isinstance(source, bytes) else NamedBytes.of(source)
     name = data.name if isinstance(data, NamedBytes) else "<bytes>"
     if not data:
         raise InputError(f"'{name}' is empty (0 bytes): nothing is left to read in it")
-    yield io.BytesIO(data), name
+    _admit_bytes(len(data), name, limits)
+    yield Within(io.BytesIO(data), name, len(data), limits), name
 
 
 @contextmanager
-def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
+def _opened_at(path: Path, limits: Limits) -> Iterator[Within]:
     """An ordinary, non-empty file, open for reading. Raises InputError saying what else it is."""
     try:
         status = path.stat()
@@ -211,7 +221,8 @@ def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
             raise InputError(f"'{path}' is a pipe or a device: save the picture to a file first")
         if status.st_size == 0:
             raise InputError(f"'{path}' is empty (0 bytes): copy or download it again")
-        file = Within(path.open("rb", buffering=0), status.st_size)
+        _admit_bytes(status.st_size, str(path), limits)
+        file = Within(path.open("rb", buffering=0), str(path), status.st_size, limits)
     except FileNotFoundError as error:
         raise InputError(f"'{path}' {_not_there(str(path))}") from error
     except PermissionError as error:
@@ -220,6 +231,14 @@ def _opened_at(path: Path) -> Iterator[io.BufferedReader]:
         raise InputError(f"'{path}' cannot be opened ({error}): check its name") from error
     with file:
         yield file
+
+
+def _admit_bytes(size: int, name: str, limits: Limits) -> None:
+    """Raise LimitError for a file of more than it may have."""
+    if size > (most := limits.most_bytes + MOST_TEXT):
+        raise LimitError(
+            f"'{name}' is too large: a file of {size:,} bytes, more than {most:,}; allow more bytes by `limits`"
+        )
 
 
 def _not_there(name: str) -> str:
@@ -232,16 +251,16 @@ def _not_there(name: str) -> str:
 
 
 @contextmanager
-def _decoding(path: str, max_pixels: int) -> Iterator[None]:
+def _decoding(path: str, limits: Limits) -> Iterator[None]:
     """What goes wrong in a decoder becomes an ImpastoError about ``path``. (libtiff still puts lines on stderr.)"""
     try:
-        with _pillow_lock, _patient_pillow(max_pixels):
+        with _pillow_lock, _patient_pillow(limits.pixels):
             yield
     except ImpastoError:
         raise
     except Image.DecompressionBombError as error:
         raise LimitError(
-            f"'{path}' is too large: more than {max_pixels:,} pixels; shrink it, or raise `max_pixels`"
+            f"'{path}' is too large: more than {limits.pixels:,} pixels; shrink it, or allow more pixels by `limits`"
         ) from error
     except UnidentifiedImageError as error:
         kinds = ", ".join(FORMATS)
@@ -313,9 +332,9 @@ def _pixels(
     return np.asarray(srgb)
 
 
-def _identify(file: Opened, path: str, max_pixels: int) -> Found:
+def _identify(file: Within, path: str, limits: Limits) -> Found:
     """The picture in a file. Raises InputError or LimitError where it is not to be decoded."""
-    admits, most = partial(admit, what=f"'{path}'", max_pixels=max_pixels), BYTES_A_PIXEL * max_pixels
+    admits = partial(admit, what=f"'{path}'", limits=limits)
     try:
         picture: Image.Image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
@@ -329,23 +348,23 @@ def _identify(file: Opened, path: str, max_pixels: int) -> Found:
             return Found(picture, picture.size, lambda: None)
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        return _identified_deep(file, path, admits, most)
-    turn_to_the_picture(picture, file, path)
+        return _identified_deep(file, path, limits)
+    turn_to_the_picture(picture, file, path, limits)
     admits(picture.size)
     if pillow_misreads(picture):
-        return _identified_deep(file, path, admits, most)
+        return _identified_deep(file, path, limits)
     _refuse_slow(picture, file, path)
     return Found(picture, picture.size, partial(deep_of, picture, file))
 
 
-def _identified_deep(file: Opened, path: str, admits: Callable[[tuple[int, int]], None], most: int) -> Found:
+def _identified_deep(file: Within, path: str, limits: Limits) -> Found:
     """The picture in a TIFF that Pillow does not read, or not right."""
-    picture, size = deep_about(file, path)
-    admits(size)
-    return Found(picture, size, partial(deep_tiff, file, path, most))
+    picture, size = deep_about(file, path, limits)
+    admit(size, f"'{path}'", limits)
+    return Found(picture, size, partial(deep_tiff, file, path, limits))
 
 
-def _refuse_slow(picture: Image.Image, file: Opened, path: str) -> None:
+def _refuse_slow(picture: Image.Image, file: Within, path: str) -> None:
     """Raise LimitError for a picture of few bytes, or kilobytes, that would take minutes to decode."""
     codecs = {tile.codec_name for tile in picture.tile} if isinstance(picture, ImageFile.ImageFile) else set()
     if codecs & SLOW and picture.width * picture.height > MOST_SLOW_PIXELS:
@@ -356,7 +375,7 @@ def _refuse_slow(picture: Image.Image, file: Opened, path: str) -> None:
         raise LimitError(f"'{path}' is drawn over and over, in more than {MOST_SCANS} scans: save it again")
 
 
-def count_in(file: Opened, mark: bytes) -> int:
+def count_in(file: Within, mark: bytes) -> int:
     """How often a file has a ``mark`` of two bytes; where it was read is as before."""
     at, found, last = file.tell(), 0, b""
     file.seek(0)
@@ -367,7 +386,7 @@ def count_in(file: Opened, mark: bytes) -> int:
     return found
 
 
-def _heic(file: Opened, path: str) -> Image.Image:
+def _heic(file: Within, path: str) -> Image.Image:
     """A telephone's picture, by an optional library."""
     try:
         import pillow_heif

@@ -20,11 +20,11 @@ from impasto.atomic import atomic
 from impasto.errors import InputError, LimitError, UsageError
 from impasto.images.arrays import ROUNDING, channels_of, fitted, image_of, levels, pil_of
 from impasto.images.decoding import File, Readable, decode
+from impasto.images.limits import UNSAID, Limits
 from impasto.images.metadata import INCHES, RESOLUTION, SOFTWARE, Origin, exif_of, tiff_tags
 from impasto.images.output import check_dpi, writer_of
 from impasto.images.picture import Picture, Writable
 from impasto.images.profiles import srgb_profile
-from impasto.images.sizes import MAX_PIXELS
 from impasto.images.transparency import filled, there
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -43,7 +43,7 @@ def read(
     size: int | None = None,
     enlarge: bool = True,
     short_side: int = 0,
-    max_pixels: int = MAX_PIXELS,
+    limits: Limits = UNSAID,
 ) -> Float[Tensor, "1 3 h w"]:
     """The picture in a file, or one that is in memory, as an image in [0, 1], sRGB, upright; over white, where it is
     transparent.
@@ -51,9 +51,9 @@ def read(
     ``size`` is the long side that it is brought to, in px; without it, it stays as large as it is, and without
     ``enlarge`` where it is smaller. It is larger where its ``short_side`` would have fewer px than that. What has more
     than 8 bits keeps 16 (see ``deep``). Raises UsageError for what is no source of pictures, InputError for what is no
-    readable picture or smaller than 16 px, LimitError for one of more than ``max_pixels``.
+    readable picture or smaller than 16 px, LimitError for one beyond the ``limits``.
     """
-    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "max_pixels": max_pixels}
+    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "limits": limits}
     if isinstance(source, np.ndarray | Tensor | Picture):
         return fitted(image_of(in_memory(source)), **options)
     return as_image(decode(known(source), **options))
@@ -65,11 +65,11 @@ def read_with_alpha(
     size: int | None = None,
     enlarge: bool = True,
     short_side: int = 0,
-    max_pixels: int = MAX_PIXELS,
+    limits: Limits = UNSAID,
 ) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"] | None]:
     """The picture as ``read`` gives it, and None; of a transparent one the colours, which go on from its edges into
     what is not there, and its alpha. Raises what ``read`` raises, and InputError where nothing is there."""
-    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "max_pixels": max_pixels}
+    options: dict[str, Any] = {"size": size, "enlarge": enlarge, "short_side": short_side, "limits": limits}
     if isinstance(source, np.ndarray | Tensor | Picture):
         pixels = channels_of(in_memory(source))
         if pixels.shape[1] < 4 or not pixels.numel() or float(pixels[:, 3].min()) > 1 - ROUNDING:

@@ -3,9 +3,7 @@
 from itertools import count
 
 from impasto.errors import InputError, LimitError
-
-MAX_PIXELS = 100_000_000
-"""What a picture's header may announce, in pixels, unless the caller allows more."""
+from impasto.images.limits import Limits
 
 MIN_SIDE = 16
 """px. The network's four poolings halve a picture four times; below this nothing would be left of it."""
@@ -13,29 +11,29 @@ MIN_SIDE = 16
 NEEDED = f"the network's four poolings need at least {MIN_SIDE} px on each side"
 
 
-def admit(size: tuple[int, int], what: str, max_pixels: int) -> None:
-    """Raise LimitError for a picture, called ``what``, of more than ``max_pixels``; InputError for one with a side
-    below ``MIN_SIDE``."""
+def admit(size: tuple[int, int], what: str, limits: Limits) -> None:
+    """Raise LimitError for a picture, called ``what``, of more pixels than ``limits`` say; InputError for one with a
+    side below ``MIN_SIDE``."""
     width, height = size
-    if width * height > max_pixels:
+    if width * height > limits.pixels:
         raise LimitError(
-            f"{what} is too large at {width} x {height} px: more than {max_pixels:,} pixels; "
-            "shrink it, or raise `max_pixels`"
+            f"{what} is too large at {width} x {height} px: more than {limits.pixels:,} pixels; "
+            "shrink it, or allow more pixels by `limits`"
         )
     if min(size) < MIN_SIDE:
         raise InputError(f"{what} is too small at {width} x {height} px: {NEEDED}")
 
 
 def admitted(
-    own: tuple[int, int], what: str, size: int | None, *, enlarge: bool, short_side: int, max_pixels: int
+    own: tuple[int, int], what: str, size: int | None, *, enlarge: bool, short_side: int, limits: Limits
 ) -> tuple[int, int]:
     """Width and height that a picture, called ``what``, is brought to: see ``decode``, which raises what this does."""
-    admit(own, what, max_pixels)
+    admit(own, what, limits)
     target = width, height = fit(own, size, enlarge, short_side)
-    if width * height > max_pixels:
+    if width * height > limits.pixels:
         raise LimitError(
-            f"{what} would be {width} x {height} px at `size` {size}: more than the {max_pixels:,} of `max_pixels`; "
-            "choose a smaller `size`, or raise `max_pixels`"
+            f"{what} would be {width} x {height} px at `size` {size}: more than {limits.pixels:,} pixels; "
+            "choose a smaller `size`, or allow more pixels by `limits`"
         )
     if min(target) < MIN_SIDE:
         raise InputError(

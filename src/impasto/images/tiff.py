@@ -1,7 +1,8 @@
 """TIFFs: which of their pages is the picture, and the deep ones that Pillow does not open, or opens and gets wrong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL.ExifTags import Base
 
 from impasto.errors import InputError, LimitError
 from impasto.images.deep import WHITE, Deep, File, sixteen_bits
+from impasto.images.limits import Limits
 from impasto.images.metadata import INCHES, LONGEST, OF_PHOTOGRAPHS
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
@@ -42,13 +44,13 @@ def pillow_misreads(picture: Image.Image) -> bool:
     return bool(signed or bits == 12 or (bits > 8 and (inverted or apart)) or picture.mode == "I")
 
 
-def turn_to_the_picture(picture: Image.Image, file: File, name: str) -> None:
+def turn_to_the_picture(picture: Image.Image, file: File, name: str, limits: Limits) -> None:
     """Where the first page of a TIFF is a thumbnail, go on to the page that it is one of. Raises InputError for what a
     camera's sensor saw, which is no picture yet."""
     tags = getattr(picture, "tag_v2", {})
     if not {DNG_VERSION, FOLDERS_OF_PAGES, Base.NewSubfileType} & {*tags}:
         return
-    with _picture(file, name) as page:
+    with _picture(file, name, limits) as page:
         picture.seek(page.index)
 
 
@@ -66,32 +68,35 @@ def not_developed(name: str) -> str:
 
 
 @contextmanager
-def _picture(file: File, name: str) -> Iterator[Any]:
+def _picture(file: File, name: str, limits: Limits) -> Iterator[Any]:
     """The page of a TIFF that is its picture: the first that is no thumbnail, where there is such a page. Raises what
-    ``refuse_raw`` does."""
+    ``refuse_raw`` does, and LimitError for more pages than are looked at."""
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         refuse_raw(tiff, name)
-        pages: Iterable[Any] = tiff.pages
-        yield next((page for page in pages if not int(page.subfiletype) & REDUCED), tiff.pages.first)
+        pages: Iterator[Any] = iter(tiff.pages)
+        found = next((page for page in islice(pages, limits.frames) if not int(page.subfiletype) & REDUCED), None)
+        if found is None and any(pages):
+            raise LimitError(f"'{name}' has too many thumbnails: more than {limits.frames:,} pages before its picture")
+        yield found or tiff.pages.first
 
 
-def deep_about(file: File, name: str) -> tuple[Image.Image, tuple[int, int]]:
+def deep_about(file: File, name: str, limits: Limits) -> tuple[Image.Image, tuple[int, int]]:
     """Of the picture in a TIFF with more than 8 bits what it says besides its pixels, as a picture of Pillow's without
     any, and its width and height. Raises InputError for what a camera's sensor saw, and whatever tifffile raises on
     damaged files."""
-    with _picture(file, name) as page:
+    with _picture(file, name, limits) as page:
         return _about(page), (page.imagewidth, page.imagelength)
 
 
-def deep_tiff(file: File, name: str, most: int) -> Deep:
-    """The pixels of that picture. Raises LimitError for such that take more than ``most`` bytes, InputError where some
-    are missing, ValueError for such that are neither grey nor RGB, and what ``deep_about`` raises."""
-    with _picture(file, name) as page:
+def deep_tiff(file: File, name: str, limits: Limits) -> Deep:
+    """The pixels of that picture. Raises LimitError for such that take more bytes than ``limits`` say, InputError
+    where some are missing, ValueError for such that are neither grey nor RGB, and what ``deep_about`` raises."""
+    with _picture(file, name, limits) as page:
         mode, channels = _layout(page)
-        _admit_pixels(page, name, most)
+        _admit_pixels(page, name, limits.most_bytes)
         values = page.asarray()
     apart = values.ndim == 3 and page.planarconfig == PLANES_APART
     planes = values if apart else np.moveaxis(values.reshape(page.imagelength, page.imagewidth, -1), -1, 0)
@@ -106,8 +111,8 @@ def _admit_pixels(page: Any, name: str, most: int) -> None:
     needed = max(page.nbytes, prod(page.chunks) * page.dtype.itemsize)
     if needed > most:
         raise LimitError(
-            f"'{name}' is too large: its pixels take {needed:,} bytes of the {most:,} that `max_pixels` allows; "
-            "save it with 16 bits for each colour, or shrink it"
+            f"'{name}' is too large: its pixels take {needed:,} bytes, more than {most:,}; "
+            "save it with 16 bits for each colour, shrink it, or allow more bytes by `limits`"
         )
     if 0 in page.databytecounts:
         raise InputError(f"'{name}' is damaged, or sparse: parts of its pixels are missing; get a whole copy")
