@@ -97,7 +97,7 @@ BAD = {
     "reconstruct style PHOTO --steps -1": (2, "steps"),
     "reconstruct style PHOTO --init content": (2, "no 'content' to start from"),
     "reconstruct style PHOTO -o out.gif": (2, "out.gif"),
-    "reconstruct style PHOTO --limits pixels=100": (4, "--max-pixels"),
+    "reconstruct style PHOTO --limits pixels=100": (4, "--limits"),
     "reconstruct picture PHOTO": (2, "picture"),
     "texture PHOTO": (2, "--size"),
     "texture PHOTO --size 512": (2, "--size: '512' should be WIDTHxHEIGHT"),

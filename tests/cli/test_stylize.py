@@ -270,7 +270,7 @@ EVERY_OPTION = (
     "--edges black --no-smooth-chroma --no-keep-grey --keep-lines 2 --coarse-steps 0.5 --full-steps-to 800 "
     "--strength 0.25 "
     "--blend 1,fine --stroke-size 0.5 --colour recoloured --region m.png#ff0000=b.png@c.png --region n.png=keep "
-    "--weights w.pth --pooling max --device cpu --precision float32 --max-pixels 5000"
+    "--weights w.pth --pooling max --device cpu --precision float32 --limits pixels=5000"
 )
 
 
@@ -340,7 +340,7 @@ BAD_OPTIONS = {
     "--steps -1": "steps",
     "--save-every -1": "--save-every",
     "--seed -1": "seed",
-    "--max-pixels 0": "--max-pixels",
+    "--limits pixels=0": "--limits",
     "--tv-weight nan": "--tv-weight",
     "--style-weight inf": "--style-weight",
     "--strength 1.5": "--strength: Input should be less than or equal to 1",
@@ -413,7 +413,7 @@ BAD_INPUTS = {
     "text": (b"dear diary, today I painted\n" * 20, 3, "not a picture"),
     "truncated": (whole_png()[:1500], 3, "cannot be decoded"),
     "1 x 1": (whole_png(1, 1), 3, "too small"),
-    "60,000 x 60,000": (png_header(60_000, 60_000), 4, "--max-pixels"),
+    "60,000 x 60,000": (png_header(60_000, 60_000), 4, "--limits"),
 }
 
 
@@ -466,9 +466,9 @@ def test_more_than_a_format_has_is_refused_before_the_run(impasto, small, monkey
 
 
 def test_limits_name_the_flag_that_moves_them(impasto, small, photograph):
-    refused = impasto(*small, "--max-pixels", 1000)
+    refused = impasto(*small, "--limits", "pixels=1000")
     assert refused.code == 4
-    assert "--max-pixels" in refused.err
+    assert "--limits" in refused.err
     assert here() == []
 
 
