@@ -253,6 +253,8 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
             assert layers(name, stated[name], share=name == "style_layers") == default
         elif name == "style_loss":
             assert style_losses(stated[name]) == default
+        elif name == "limits":
+            assert validated(limits=stated[name]).limits == default
         elif isinstance(default, bool):
             assert stated[name] == ("" if default else "no-") + name.replace("_", "-")
         else:
