@@ -12,7 +12,6 @@ from PIL import Image
 import impasto as library
 from impasto.assembly import objective_of
 from impasto.balance import content_distance
-from impasto.cli.run import whole_size
 from impasto.errors import InputError
 from impasto.features import Features
 from impasto.images.files import read_with_alpha
@@ -200,7 +199,7 @@ def test_every_step_has_its_alpha_and_is_its_own():
     for step in steps:
         assert step.picture.numpy().shape == (*step.size, 4)
         assert torch.equal(step.alpha, steps[-1].picture.alpha)
-    whole = whole_size(steps[0])
+    whole = steps[0].whole
     assert whole.tensor.shape == (1, 3, 192, 192)
     assert torch.equal(whole.alpha, steps[-1].picture.alpha)
     steps[0].alpha.fill_(0.5)  # it is the caller's
@@ -210,7 +209,7 @@ def test_every_step_has_its_alpha_and_is_its_own():
 def test_enlarging_brings_no_dark_fringe():
     image = (resized(disc(200), SIDE, SIDE) > 0) * ORANGE
     step = library.Step(0, image, {}, 0.0, 1, recipe={"size": [200, 200]}, alpha=disc(200))
-    whole = whole_size(step)
+    whole = step.whole
     seen = whole.alpha[0, 0] > 0
     assert whole.shape == (1, 3, 200, 200)
     torch.testing.assert_close(whole[..., seen], ORANGE[..., 0].expand(1, 3, int(seen.sum())), rtol=0, atol=0.02)

@@ -84,6 +84,20 @@ class Step:
         return Picture(self.image.detach().cpu(), recipe, self.origin, alpha)
 
     @property
+    def whole(self) -> "Picture":
+        """``picture``, enlarged where the run was not to end at its size."""
+        from impasto.images.resizing import resized
+        from impasto.images.transparency import filled, there
+
+        picture, (width, height) = self.picture, (self.recipe or {}).get("size", self.size)
+        if (width, height) == self.size:
+            return picture
+        if picture.alpha is None or self.alpha is None:
+            return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
+        tensor, alpha = filled(picture.tensor, there(picture.alpha)), self.alpha.cpu()
+        return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
+
+    @property
     def merit(self) -> tuple[int, bool, float]:
         """Of two steps of a run, that of greater merit is the better picture: the larger, then that which is no trial,
         then that of lower loss."""

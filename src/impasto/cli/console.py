@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
-from impasto.cli.progress import Work
 from impasto.errors import ImpastoError
+from impasto.progress import Work
 from impasto.signals import INTERRUPTED
 
 if TYPE_CHECKING:

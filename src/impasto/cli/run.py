@@ -151,8 +151,8 @@ def foresee(
     import json
 
     from impasto.cli.console import duration, plan
-    from impasto.cli.progress import OVERHEAD, Work
     from impasto.preparation import foreseen
+    from impasto.progress import OVERHEAD, Work
     from impasto.tiling import gigabytes
 
     first, *_, last = list(trial)
@@ -225,7 +225,7 @@ class Saver:
 
     def __call__(self, step: "Step", path: Path | None = None, *, whole: bool = True) -> "Picture":
         """Write the picture of ``step``; where it is the ``whole``, as large as was asked for."""
-        path, picture = path or self.out, whole_size(step) if whole else step.picture
+        path, picture = path or self.out, step.whole if whole else step.picture
         self.write(picture.channels, path, picture)
         self.report.saved(str(path), step, (picture.shape[3], picture.shape[2]))
         return picture
@@ -246,22 +246,6 @@ class Saver:
         recipe = None if self.options["no_recipe"] else of.recipe
         kind = {"format": "PNG" if path == PIPE else None, "bits": self.options["bits"], "dpi": self.options["dpi"]}
         write(channels, to, recipe=recipe, origin=of.origin, location=self.options["keep_location"], **kind)
-
-
-def whole_size(step: "Step") -> "Picture":
-    """The picture of a step, enlarged where the run was not to end at that size."""
-    from dataclasses import replace
-
-    from impasto.images.resizing import resized
-    from impasto.images.transparency import filled, there
-
-    picture, (width, height) = step.picture, (step.recipe or {}).get("size", step.size)
-    if (width, height) == step.size:
-        return picture
-    if picture.alpha is None or step.alpha is None:
-        return replace(picture, tensor=resized(picture.tensor, height, width).clamp(0, 1))
-    tensor, alpha = filled(picture.tensor, there(picture.alpha)), step.alpha.cpu()
-    return replace(picture, tensor=resized(tensor, height, width) * (alpha > 0), alpha=alpha)
 
 
 def follow(

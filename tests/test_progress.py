@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from impasto.cli.console import duration
-from impasto.cli.progress import Work
+from impasto.progress import Work
 from impasto.settings import Settings
 from impasto.solver import Step
 
