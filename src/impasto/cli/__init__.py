@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, stylize, weights
+from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, studio, stylize, weights
 from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
 from impasto.cli.room import watch_room
@@ -42,6 +42,7 @@ app.command("samples", cls=Command)(samples.samples)
 app.command("recipe", cls=Command)(samples.recipe)
 app.command("compare", cls=Command)(compare.compare)
 app.add_typer(weights.app)
+app.command("studio", cls=Command)(studio.studio)
 app.command("doctor", cls=Command)(doctor.doctor)
 
 

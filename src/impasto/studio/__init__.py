@@ -1,0 +1,1 @@
+"""The studio: a page for people who never open a terminal. A view over ``stylize`` and its steps."""
