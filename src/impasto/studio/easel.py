@@ -100,9 +100,8 @@ class Order:
         self.version += 1
 
     def end(self, state: State, picture: Picture | None = None, fault: str = "") -> None:
-        """It is over. Raises what ``Picture.save`` raises."""
-        if picture is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        """It is over. The picture is saved, unless its folder was tidied away. Raises what ``Picture.save`` raises."""
+        if picture is not None and self.folder.is_dir():
             for kind, suffix in FORMATS.items():
                 path = self.folder / f"{self.name}{suffix}"
                 picture.save(path)
@@ -164,7 +163,7 @@ def paint(order: Order) -> None:
         for step in stylize(order.photograph, order.of_the_rest, order.settings, regions=order.regions):
             best = step if step.best else best
             recipe = step.recipe or {}
-            work = work or Work(order.settings, recipe["size"], recipe.get("machine") or {})
+            work = work or Work(order.settings, tuple(recipe["size"]), recipe.get("machine") or {})
             if time.monotonic() - shown > BETWEEN:
                 order.show(step, work)
                 shown = time.monotonic()

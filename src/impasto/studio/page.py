@@ -21,7 +21,7 @@ SIZES, LARGE = [256, 512, 768, 1024], [1536, 2048, 3072, 4096]
 TICK = 0.5
 """Seconds from one look at the easel to the next."""
 
-COLOURS = {"#e6194b": 0, "#4363d8": 1, "#ffe119": 2, "#ffffff": None}
+COLOURS = {"#e6194b": 0, "#4363d8": 1, "#ffe119": 2, "#9e9e9e": None}
 """What is painted over a photograph, and in the manner of which painting it is then; None: it is left as it is."""
 
 HALF = 128
@@ -66,10 +66,18 @@ class Page:
             self._connect()
 
     def _lay_out_what_is_wanted(self) -> None:
-        self.photograph = photograph(label=word("photograph"), sources=["upload", "clipboard"], height=260)
+        self.photograph = photograph(
+            label=word("photograph"), sources=["upload", "clipboard"], height=260, elem_id="photograph"
+        )
         self.photographs = self.samples_of("photograph", word("photographs_to_try"))
         self.paintings = gr.Gallery(
-            label=word("paintings"), type="filepath", interactive=True, columns=3, height=200, object_fit="cover"
+            label=word("paintings"),
+            type="filepath",
+            interactive=True,
+            columns=3,
+            height=200,
+            object_fit="cover",
+            elem_id="paintings",
         )
         self.samples = self.samples_of("painting", word("paintings_to_try"))
         self.strength = gr.Slider(0, 1, 0.5, step=0.05, label=word("strength"), info=word("strength_info"))
@@ -180,11 +188,12 @@ class Page:
         self.samples.select(self.choose_painting, self.paintings, self.paintings, **at_once)
         for event in (self.over.expand, self.photograph.change):
             event(self.lay_under, self.photograph, self.editor, **at_once)
-        sent = photograph(visible=False)
-        paintings = gr.File(file_count="multiple", visible=False)
+        sent = [photograph(visible=False), gr.File(file_count="multiple", visible=False)]
+        numbers = [gr.Number(default, visible=False) for default in (0.5, 512)]
+        rest = [gr.Checkbox(False, visible=False), gr.Textbox("", visible=False), gr.Number(0, visible=False)]
         gr.Button(visible=False).click(
             self.serve,
-            [sent, paintings, self.strength, self.size, self.keep_colours, self.preset, self.seed],
+            [*sent, *numbers, *rest],
             gr.File(visible=False),
             api_name="paint",
             api_description="Paint a photograph in the manner of a painting, or of several: a PNG with its recipe.",
@@ -299,7 +308,7 @@ class Page:
         photograph: str,
         paintings: Sequence[str],
         strength: float,
-        size: int,
+        size: float,
         keep_colours: bool,
         preset: str,
         seed: float,
@@ -370,14 +379,14 @@ class Page:
 
 def photograph(**how: Any) -> gr.Image:
     """An upload that nobody reads but impasto, which gets its path."""
-    image = gr.Image(type="filepath", **how)
+    image = gr.Image(type="filepath", alt_text="photograph", **how)
     setattr(image, "preprocess", lambda payload: None if payload is None else payload.path)  # noqa: B010
     return image
 
 
 def options_of(
     strength: float,
-    size: int,
+    size: float,
     keep_colours: bool,
     preset: str,
     stroke_size: float,

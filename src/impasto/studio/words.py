@@ -34,11 +34,11 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "regions_info": {
         "en": "Paint over the photograph. Red: in the manner of the first painting, blue: of the second, yellow: of "
-        "the third; white: left as it is. The rest is in the manner of the paintings without a colour here, or of all.",
+        "the third; grey: left as it is. The rest is in the manner of the paintings without a colour here, or of all.",
         "de": "Übermalen Sie das Foto. Rot: in der Art des ersten Gemäldes, Blau: des zweiten, Gelb: des dritten; "
-        "Weiß: bleibt, wie es ist. Der Rest wird in der Art der Gemälde gemalt, die hier keine Farbe haben, oder in "
+        "Grau: bleibt, wie es ist. Der Rest wird in der Art der Gemälde gemalt, die hier keine Farbe haben, oder in "
         "der aller.",
-        "ko": "사진 위에 칠하세요. 빨강: 첫째 그림, 파랑: 둘째 그림, 노랑: 셋째 그림의 화풍, 하양: 그대로 둡니다. "
+        "ko": "사진 위에 칠하세요. 빨강: 첫째 그림, 파랑: 둘째 그림, 노랑: 셋째 그림의 화풍, 회색: 그대로 둡니다. "
         "칠하지 않은 곳은 여기서 색을 쓰지 않은 그림(없으면 모든 그림)의 화풍으로 그립니다.",
     },
     "paint": {"en": "Paint", "de": "Malen", "ko": "그리기"},

@@ -1,0 +1,141 @@
+"""The studio for programs, and for those who want more than they may have."""
+
+import http.client
+import json
+import re
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from impasto.errors import UsageError
+from impasto.images.decoding import read_recipe
+from impasto.settings import Settings
+from impasto.studio import server
+
+client = pytest.importorskip("gradio_client")
+
+
+@pytest.fixture(autouse=True)
+def downloads(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "downloads"))
+
+
+def test_a_program_paints(address, photograph, painting):
+    """As docs/studio.md has it."""
+    studio = client.Client(address, verbose=False)
+    picture = studio.predict(
+        photograph=client.handle_file(photograph),
+        paintings=[client.handle_file(painting)],
+        strength=0.7,
+        size=64,
+        keep_colours=True,
+        preset="",
+        seed=3,
+        api_name="/paint",
+    )
+    settings = read_recipe(picture)["settings"]
+    assert (settings["strength"], settings["seed"], settings["colour"]) == (0.7, 3, "photo")
+    with Image.open(picture) as image:
+        assert (image.format, image.size) == ("PNG", (64, 53))
+
+
+def test_a_program_is_told_what_is_wrong(address, photograph, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"nonsense")
+    studio = client.Client(address, verbose=False)
+    ask = {"strength": 0.5, "size": 64, "keep_colours": False, "preset": "", "seed": 0, "api_name": "/paint"}
+    sent = client.handle_file(photograph)
+    with pytest.raises(Exception, match=r"'bad\.png' is damaged, or not a picture"):
+        studio.predict(photograph=sent, paintings=[client.handle_file(bad)], **ask)
+    with pytest.raises(Exception, match="strength"):
+        studio.predict(photograph=sent, paintings=[sent], **ask | {"strength": 7})
+
+
+def test_only_what_programs_are_to_call_can_be_called(address):
+    with urllib.request.urlopen(f"{address}gradio_api/info") as answer:
+        told = json.load(answer)
+    assert [*told["named_endpoints"]] == ["/paint"]
+    assert told["unnamed_endpoints"] == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../../etc/passwd",
+        "/proc/self/environ",
+        f"{Path(server.__file__)}",
+        f"{Path.cwd() / 'pyproject.toml'}",
+        "http://127.0.0.1:1/",
+        "https://example.com/",
+        "HTTPS://example.com/",
+        "",
+    ],
+)
+def test_no_file_outside_its_own_folder_is_served(address, path):
+    host, port = re.search(r"//(.+):(\d+)", address).groups()
+    with closing(http.client.HTTPConnection(host, int(port))) as connection:
+        connection.request("GET", f"/gradio_api/file={path}")
+        assert connection.getresponse().status in (403, 404)
+
+
+def test_no_file_that_was_not_sent_is_painted(address, photograph, painting):
+    """A program may name any: here a sound picture."""
+
+    def answer(path, data=None):
+        request = urllib.request.Request(f"{address}gradio_api/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as told:
+            return told.read().decode()
+
+    theirs = [{"path": str(file), "meta": {"_type": "gradio.FileData"}} for file in (photograph, painting)]
+    asked = json.dumps({"data": [theirs[0], [theirs[1]], 0.5, 64, False, "", 0]}).encode()
+    event = json.loads(answer("call/paint", asked))["event_id"]
+    told = answer(f"call/paint/{event}")
+    assert "event: error" in told
+    assert "event: complete" not in told
+
+
+def test_a_file_that_is_too_large_is_not_taken(address, tmp_path):
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(20_000_000)  # 16 MB are allowed
+    studio = client.Client(address, verbose=False)
+    sent = client.handle_file(large)
+    with pytest.raises(Exception, match=r"(?i)size|large|413|limit"):
+        studio.predict(sent, [sent], 0.5, 64, False, "", 0, api_name="/paint")
+
+
+def test_only_those_who_know_the_word_come_in(guarded):
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(f"{guarded}config")
+    refused.value.close()
+    with pytest.raises(Exception, match=r"(?i)auth|credential|login|password"):
+        client.Client(guarded, verbose=False, auth=("ada", "byron"))
+    assert client.Client(guarded, verbose=False, auth=("ada", "lovelace")).view_api(return_format="dict")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com"])
+def test_others_come_in_with_a_word_only(host):
+    with pytest.raises(UsageError, match=f"`host` {host} can be reached by others: .*`auth`"):
+        server.serve(Settings(), host=host, browser=False)
+
+
+def test_the_command_line(impasto):
+    told = impasto("studio", "--host", "0.0.0.0", "--no-browser")
+    assert (told.code, "--host 0.0.0.0 can be reached by others: say with --auth" in told.err) == (2, True)
+    told = impasto("studio", "--auth", "nobody", "--no-browser")
+    assert (told.code, "--auth is a name and a password, as NAME:PASSWORD" in told.err) == (2, True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "impasto", "studio", "--port", str(port), "--no-browser"]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, f"--port {port} cannot be served" in told.stderr) == (2, True)
