@@ -156,7 +156,7 @@ before = Image.MAX_IMAGE_PIXELS, len(warnings.filters)
 held = threading.Event()
 
 def hold():
-    with decoding._decoding("a picture", 10**9):
+    with decoding._decoding("a picture", impasto.Limits()):
         held.set()
         time.sleep(600)
 

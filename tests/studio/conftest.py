@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -37,8 +38,8 @@ def served(tiny, steps, *auth):
             assert line, told
             told += line
         yield found[0]
-        process.terminate()
-        process.wait(30)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

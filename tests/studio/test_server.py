@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from impasto.settings import Settings
 from impasto.studio import server
 
 client = pytest.importorskip("gradio_client")
+DOCS = Path(__file__).parents[2] / "docs" / "studio.md"
 
 
 @pytest.fixture(autouse=True)
@@ -29,20 +32,13 @@ def downloads(tmp_path, monkeypatch):
 
 def test_a_program_paints(address, photograph, painting):
     """As docs/studio.md has it."""
-    studio = client.Client(address, verbose=False)
-    picture = studio.predict(
-        photograph=client.handle_file(photograph),
-        paintings=[client.handle_file(painting)],
-        strength=0.7,
-        size=64,
-        keep_colours=True,
-        preset="",
-        seed=3,
-        api_name="/paint",
-    )
-    settings = read_recipe(picture)["settings"]
+    (example,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    for said, meant in {"http://127.0.0.1:7860/": address, "photo.png": photograph, "painting.png": painting}.items():
+        example = example.replace(f'"{said}"', repr(str(meant)))
+    exec(example, found := {})
+    settings = read_recipe(found["picture"])["settings"]
     assert (settings["strength"], settings["seed"], settings["colour"]) == (0.7, 3, "photo")
-    with Image.open(picture) as image:
+    with Image.open(found["picture"]) as image:
         assert (image.format, image.size) == ("PNG", (64, 53))
 
 
@@ -125,6 +121,22 @@ def test_only_those_who_know_the_word_come_in(guarded):
 def test_others_come_in_with_a_word_only(host):
     with pytest.raises(UsageError, match=f"`host` {host} can be reached by others: .*`auth`"):
         server.serve(Settings(), host=host, browser=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_closed_it_leaves_nothing(tmp_path, number):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "impasto", "studio", "--port", str(port), "--no-browser"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert f"the studio is open at http://127.0.0.1:{port}/" in process.stdout.readline()
+        assert list(tmp_path.glob("impasto-studio-*"))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert not list(tmp_path.glob("impasto-studio-*"))
 
 
 def test_the_command_line(impasto):

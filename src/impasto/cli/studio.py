@@ -7,6 +7,7 @@ import typer
 from impasto.cli import options as o
 from impasto.cli.options import OUTPUT, RUN, option
 from impasto.errors import UsageError
+from impasto.signals import Listening
 
 
 def studio(
@@ -48,12 +49,13 @@ def studio(
     name, colon, password = (auth or "").partition(":")
     if auth is not None and not (name and colon and password):
         raise UsageError("`auth` is a name and a password, as NAME:PASSWORD")
-    serve(
-        settings,
-        host=host,
-        port=port,
-        queue=queue,
-        auth=(name, password) if auth else None,
-        browser=browser,
-        on_ready=lambda url: print(f"the studio is open at {url} (Ctrl-C closes it)", flush=True),
-    )
+    with Listening():
+        serve(
+            settings,
+            host=host,
+            port=port,
+            queue=queue,
+            auth=(name, password) if auth else None,
+            browser=browser,
+            on_ready=lambda url: print(f"the studio is open at {url} (Ctrl-C closes it)", flush=True),
+        )

@@ -30,12 +30,18 @@ HALF = 128
 CANVAS = 768
 """Long side, in px, of the photograph that is painted over."""
 
+HEIGHT = "min(520px, 80vw)"
+"""Of the picture, on a screen and on a telephone."""
+
 STYLE = """
 .thumbnails .grid-wrap { max-height: 6.5rem; }
 #picture img { width: 100%; height: 100%; object-fit: contain; }
 #how-far p { margin: 0 0 .3rem 0; }
 #picture img { width: 100%; height: 100%; object-fit: contain; }
-#how-far progress { width: 100%; height: .6rem; accent-color: var(--color-accent); }
+#how-far progress { width: 100%; height: .5rem; appearance: none; border: none; border-radius: 1rem; overflow: hidden; }
+#how-far progress, #how-far progress::-webkit-progress-bar { background: var(--border-color-primary); }
+#how-far progress::-webkit-progress-value { background: var(--color-accent); }
+#how-far progress::-moz-progress-bar { background: var(--color-accent); }
 footer { display: none !important; }
 """
 
@@ -112,16 +118,14 @@ class Page:
                     label=word("picture"),
                     interactive=False,
                     format="png",
-                    height=520,
+                    height=HEIGHT,
                     elem_id="picture",
                     alt_text="the picture that is painted",
                     buttons=["fullscreen"],
                 )
             with gr.Tab(word("compare")):
                 compare: Any = word("compare")
-                self.compare = gr.ImageSlider(
-                    label=compare, interactive=False, height=520, max_height=520, elem_id="compare"
-                )
+                self.compare = gr.ImageSlider(label=compare, interactive=False, height=HEIGHT, elem_id="compare")
         with gr.Row():
             self.downloads = [gr.DownloadButton(kind, interactive=False, size="sm") for kind in FORMATS]
         with gr.Row():
@@ -133,7 +137,7 @@ class Page:
             interactive=False,
             allow_preview=False,
             columns=4,
-            height="auto",
+            height=240,
             fit_columns=False,
             elem_id="history",
         )
