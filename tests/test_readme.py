@@ -17,7 +17,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(example, {})
     assert {path.name for path in tmp_path.iterdir()} == {"cat.png", "coffee.webp"}
-    assert len(capsys.readouterr().out.splitlines()) == 1 + impasto.Settings(size=192, steps=20).steps_in_all
+    assert len(capsys.readouterr().out.splitlines()) == 1 + impasto.Settings(size=128, steps=20).steps_in_all
 
 
 def test_every_command_line_is_one_the_program_takes():

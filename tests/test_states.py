@@ -81,8 +81,8 @@ class Rounded:
 
 def a_painting() -> CoarseToFine:
     """Three sizes, each in two precisions."""
-    settings = Settings(size=400, steps=8, content_weight=0)
-    network, p, a = tiny_network(), noise(200, 400, 1), noise(200, 400, 2)
+    settings = Settings(size=400, steps=4, content_weight=0)
+    network, p, a = tiny_network(), noise(100, 400, 1), noise(100, 400, 2)
 
     def objectives_at(factor):
         start, painting = scaled(p, factor), scaled(a, factor) ** 2

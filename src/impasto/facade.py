@@ -1,6 +1,7 @@
 """The facade: pictures and settings in, an iterator of steps out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -105,12 +106,23 @@ class Painter:
 
     def __init__(self, style: Sources, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         self.settings = validated(settings, **options)
-        self.styles: dict[str, Source] = {role: named(role, held, one) for role, one in by_role(style).items()}
         without_threads_of_a_parent()
         with memory(), undisturbed():
             self.kept = Kept(self.settings)
+        self._look_at(style)
+
+    def _look_at(self, style: Sources) -> None:
+        """Read the paintings."""
+        self.styles: dict[str, Source] = {role: named(role, held, one) for role, one in by_role(style).items()}
+        with memory(), undisturbed():
             for role, one in self.styles.items():
                 self.kept.with_alpha(role, one)
+
+    def with_style(self, style: Sources) -> "Painter":
+        """The manner of another painting, or of several, by the network that is loaded. Raises what that does."""
+        other = copy(self)
+        other._look_at(style)
+        return other
 
     def stylize(self, content: Source, *, regions: Sequence[Region] = ()) -> Run:
         """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""

@@ -7,13 +7,26 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from impasto.cli import compare, console, doctor, figures, presets, reconstruct, samples, studio, stylize, weights
+from impasto.cli import (
+    batch,
+    compare,
+    console,
+    doctor,
+    figures,
+    presets,
+    reconstruct,
+    samples,
+    studio,
+    stylize,
+    weights,
+)
 from impasto.cli.heap import keep_freed_memory
 from impasto.cli.options import Command
 from impasto.cli.room import watch_room
@@ -42,6 +55,7 @@ app.command("samples", cls=Command)(samples.samples)
 app.command("recipe", cls=Command)(samples.recipe)
 app.command("compare", cls=Command)(compare.compare)
 app.add_typer(weights.app)
+app.command("batch", cls=Command)(batch.batch)
 app.command("studio", cls=Command)(studio.studio)
 app.command("doctor", cls=Command)(doctor.doctor)
 
@@ -69,8 +83,24 @@ def with_command(arguments: list[str]) -> list[str]:
         return ["stylize", *arguments]
     if first.startswith("-") and first != "-":
         return arguments
+    if first == "batch":
+        return [*spread(arguments, "--style")]
     is_picture = first == "-" or first.startswith("sample:") or Path(first).suffix or Path(first).is_file()
     return ["stylize", *arguments] if is_picture else arguments
+
+
+def spread(arguments: list[str], flag: str) -> Iterator[str]:
+    """``arguments``, with the ``flag`` before each of several that follow it."""
+    after, previous = False, ""
+    for argument in arguments:
+        if argument.startswith("-") and argument != "-":
+            after = argument == flag
+            yield argument
+        elif after:
+            yield from [argument] if previous == flag else [flag, argument]
+        else:
+            yield argument
+        previous = argument
 
 
 def main(arguments: list[str]) -> int:
