@@ -193,12 +193,29 @@ def test_what_is_wrong_is_said_on_the_page(visitor, address, pair, tmp_path):
     choose(page, bad, pair[1])
     page.locator("#paint").click()
     sentence(page).to_have_text(re.compile(r"It did not work: 'bad\.png' is damaged"), timeout=PATIENCE)
+    drawing = tmp_path / "drawing.png"
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>')
+    page.locator("input[type=file]").nth(0).set_input_files(drawing)
+    page.wait_for_timeout(1000)
+    page.locator("#paint").click()
+    sentence(page).to_have_text(re.compile(r"It did not work: 'drawing\.png' is damaged, or not a"), timeout=PATIENCE)
     large = tmp_path / "large.png"
     Image.new("L", (2000, 1000)).save(large)
     page.locator("input[type=file]").nth(0).set_input_files(large)
     page.wait_for_timeout(1000)
     page.locator("#paint").click()
     sentence(page).to_have_text(re.compile(r"'large\.png' is too large at 2000 x 1000 px"), timeout=PATIENCE)
+    heavy = tmp_path / "heavy.png"
+    with heavy.open("wb") as file:
+        file.truncate(20_000_000)  # 16 MB are allowed
+    page.locator("input[type=file]").nth(0).set_input_files(heavy)
+    api.expect(page.get_by_text(re.compile("exceed|too large|maximum", re.IGNORECASE)).first).to_be_visible(
+        timeout=PATIENCE
+    )
+    page.reload()
+    choose(page, *pair)
+    page.get_by_label("256", exact=True).check()
+    paint(page)
 
 
 @pytest.mark.parametrize(("locale", "said"), [("de-DE", "Malen"), ("ko-KR", "그리기"), ("fr-FR", "Paint")])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -51,6 +52,40 @@ def test_a_program_is_told_what_is_wrong(address, photograph, tmp_path):
         studio.predict(photograph=sent, paintings=[client.handle_file(bad)], **ask)
     with pytest.raises(Exception, match="strength"):
         studio.predict(photograph=sent, paintings=[sent], **ask | {"strength": 7})
+
+
+def test_twenty_at_once_all_get_their_pictures(address, photograph, painting):
+    def ask(seed):
+        sent = [client.handle_file(file) for file in (photograph, painting)]
+        studio = client.Client(address, verbose=False)
+        return studio.predict(sent[0], [sent[1]], 0.5, 64, False, "", seed, api_name="/paint")
+
+    with ThreadPoolExecutor(20) as people:
+        pictures = list(people.map(ask, range(20)))
+    assert [read_recipe(picture)["settings"]["seed"] for picture in pictures] == [*range(20)]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escaped.png", "/tmp/escaped.png", "..\\escaped.png", "\x00.png", ".png", "a" * 300]
+)
+def test_an_upload_lies_where_it_should_whatever_it_is_called(address, name, tmp_path):
+    """And nowhere else."""
+    edge = "0123456789"
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    request = urllib.request.Request(
+        f"{address}gradio_api/upload",
+        head.encode() + b"x" + f"\r\n--{edge}--\r\n".encode(),
+        {"Content-Type": f"multipart/form-data; boundary={edge}"},
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            (path,) = json.load(answer)
+    except urllib.error.HTTPError as refused:
+        assert refused.code in (400, 413, 500)  # noqa: PT017
+        refused.close()
+        return
+    assert re.fullmatch(r".*/impasto-studio-\w+/uploads/[0-9a-f]{64}/[^/]+", path)
+    assert ".." not in path.split("/")
 
 
 def test_only_what_programs_are_to_call_can_be_called(address):

@@ -371,6 +371,8 @@ class Page:
         if order.state == "waiting":
             before = self.studio.easel.place(order)
             return say("waiting", language, n=before) if before else say("begins", language)
+        if order.state == "painting" and order.stop.is_set():
+            return say("stopping", language)
         if order.state == "failed":
             return say("failed", language, why=order.fault)
         if not width:

@@ -57,6 +57,7 @@ WORDS: dict[str, dict[str, str]] = {
     "waiting": {"en": "Waiting: {n} before yours", "de": "In der Reihe: {n} davor", "ko": "대기 중: 앞에 {n}개"},
     "begins": {"en": "It begins …", "de": "Es geht los …", "ko": "시작합니다 …"},
     "painting": {"en": "Painting, {w} × {h} px", "de": "Es wird gemalt, {w} × {h} px", "ko": "그리는 중, {w} × {h} px"},
+    "stopping": {"en": "Stopping …", "de": "Es wird angehalten …", "ko": "멈추는 중 …"},
     "left": {"en": "about {time} left", "de": "noch etwa {time}", "ko": "약 {time} 남음"},
     "done": {"en": "Done, {w} × {h} px", "de": "Fertig, {w} × {h} px", "ko": "완성, {w} × {h} px"},
     "stopped": {"en": "Stopped, {w} × {h} px", "de": "Angehalten, {w} × {h} px", "ko": "멈춤, {w} × {h} px"},
