@@ -27,6 +27,9 @@ COLOURS = {"#e6194b": 0, "#4363d8": 1, "#ffe119": 2, "#9e9e9e": None}
 HALF = 128
 """Of 255: what is less opaque does not count as painted over."""
 
+Number = int | float | None
+"""As a control gives it."""
+
 CANVAS = 768
 """Long side, in px, of the photograph that is painted over."""
 
@@ -92,7 +95,7 @@ class Page:
             self.stop = gr.Button(word("stop"), interactive=False, elem_id="stop")
         self.size = gr.Radio(SIZES, value=512, label=word("size"))
         self.keep_colours = gr.Checkbox(False, label=word("keep_colours"))
-        with gr.Accordion(word("regions"), open=False) as self.over:
+        with gr.Accordion(word("regions"), open=False):
             gr.Markdown(word("regions_info"))
             self.editor = gr.ImageEditor(
                 label=word("regions"),
@@ -190,8 +193,7 @@ class Page:
         self.history.select(self.go_back, [self.desk], [*self.seen, *self.wanted], **at_once)
         self.photographs.select(self.choose_photograph, None, self.photograph, **at_once)
         self.samples.select(self.choose_painting, self.paintings, self.paintings, **at_once)
-        for event in (self.over.expand, self.photograph.change):
-            event(self.lay_under, self.photograph, self.editor, **at_once)
+        self.photograph.change(self.lay_under, self.photograph, self.editor, **at_once)
         sent = [photograph(visible=False), gr.File(file_count="multiple", visible=False)]
         numbers = [gr.Number(default, visible=False) for default in (0.5, 512)]
         rest = [gr.Checkbox(False, visible=False), gr.Textbox("", visible=False), gr.Number(0, visible=False)]
@@ -218,7 +220,7 @@ class Page:
             return self.told(desk, shown, request)
         if desk.orders[shown].state != "waiting" and version_of(desk, shown) == version:
             return [gr.skip()] * len(self.seen)
-        return self.told(desk, shown, request, history=version_of(desk, shown).split()[1] != version.split()[1])
+        return self.told(desk, shown, request, history=version_of(desk, shown).split()[1:] != version.split()[1:])
 
     def order(self, given: Mapping[Any, Any], request: gr.Request) -> list[Any]:
         """Have painted what is chosen."""
@@ -281,6 +283,7 @@ class Page:
         order = desk.orders[shown]
         controls = {"strength": 0.5, "preset": "", "stroke_size": 1.0, "keep_lines": 0.0} | order.options
         controls["keep_colours"] = order.options.get("colour") == "photo"
+        controls["size"] = min(controls["size"], SIZES[-1])
         pictures = [str(order.photograph), [str(file) for file in order.paintings], gr.skip()]
         return [*self.told(desk, shown, request), *pictures, *(controls[name] for name in self.controls)]
 
@@ -311,11 +314,11 @@ class Page:
         self,
         photograph: str,
         paintings: Sequence[str],
-        strength: float,
-        size: float,
+        strength: Number,
+        size: Number,
         keep_colours: bool,
-        preset: str,
-        seed: float,
+        preset: str | None,
+        seed: Number,
     ) -> Iterator[Any]:
         """The same for programs: the file, when it is done; whoever leaves before needs it no more."""
         _, desk = self.studio.desk(None)
@@ -391,18 +394,21 @@ def photograph(**how: Any) -> gr.Image:
 
 
 def options_of(
-    strength: float,
-    size: float,
+    strength: Number,
+    size: Number,
     keep_colours: bool,
-    preset: str,
-    stroke_size: float,
-    keep_lines: float,
-    seed: float | None,
+    preset: str | None,
+    stroke_size: Number,
+    keep_lines: Number,
+    seed: Number,
 ) -> dict[str, Any]:
-    """Fields of ``Settings``, from the page's controls. What a preset says holds where a control was left alone."""
-    options: dict[str, Any] = {"size": int(size), "seed": int(seed or 0)}
+    """Fields of ``Settings``, from the page's controls, which may be empty. What a preset says holds where a control
+    was left alone."""
+    options: dict[str, Any] = {"size": int(size or 512), "seed": int(seed or 0)}
     said = {"strength": (strength, 0.5), "stroke_size": (stroke_size, 1), "keep_lines": (keep_lines, 0)}
-    options |= {name: float(value) for name, (value, default) in said.items() if not preset or value != default}
+    for name, (value, default) in said.items():
+        if value is not None and not (preset and value == default):
+            options[name] = float(value)
     if keep_colours:
         options["colour"] = "photo"
     return options | ({"preset": preset} if preset else {})
