@@ -142,7 +142,7 @@ def test_other_processes_paint_the_same(settings, folder, painting, tmp_path):
 
 
 def test_a_process_that_dies_costs_no_picture(settings, folder, painting, tmp_path):
-    slow = settings.model_copy(update={"steps": 60})
+    slow = settings.model_copy(update={"steps": 25})
     wanted = tasks([str(folder)], [str(painting), "sample:wave"], tmp_path / "out", ".png")
     outcomes = []
     for outcome in here(wanted, slow, 2, 1):

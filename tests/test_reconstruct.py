@@ -98,6 +98,8 @@ def test_a_texture_can_start_anywhere_but_from_a_photograph_that_is_not_there(pa
 
 
 def test_what_cannot_be_is_refused_at_the_call(painting):
+    with pytest.raises(UsageError, match="`size` is of so many digits"):
+        impasto.texture(painting, 10**5000, 64)
     with pytest.raises(UsageError, match="15 x 40 px is too small"):
         impasto.texture(painting, 15, 40)
     with pytest.raises(UsageError, match="conv9_1"):

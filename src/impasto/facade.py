@@ -15,6 +15,7 @@ from impasto.devices import memory, undisturbed
 from impasto.errors import UsageError, named
 from impasto.images.decoding import read_origin
 from impasto.images.files import Source
+from impasto.images.limits import MANY
 from impasto.images.metadata import Origin
 from impasto.images.picture import Picture
 from impasto.images.sizes import MIN_SIDE, admit
@@ -202,6 +203,8 @@ def texture(
     coarse the texture is. Raises UsageError for a side of less than 16 px, LimitError for one beyond the
     ``limits``; the rest as in ``stylize``.
     """
+    if max(width, height) >= MANY:
+        raise UsageError("a texture is too large: `size` is of so many digits that it makes no sense")
     if min(width, height) < MIN_SIDE:
         raise UsageError(f"a texture of {width} x {height} px is too small: {MIN_SIDE} px is the least for a side")
     chosen = validated(settings or validated(init="faint"), **options)

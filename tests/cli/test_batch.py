@@ -113,9 +113,9 @@ def command(quick, *more):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph, workers):
     """With SIGKILL, twice; no picture is painted twice, and none is missing or half there."""
-    for name in "defgh":
+    for name in "def":
         shutil.copy(photograph, folder / f"{name}.png")
-    wanted = {f"{name}-{by}.png" for name in "abcdefgh" for by in ("wave", "swirl")}
+    wanted = {f"{name}-{by}.png" for name in "abcdef" for by in ("wave", "swirl")}
     seen = {}
     for _ in range(2):
         with subprocess.Popen(
@@ -124,7 +124,7 @@ def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         ) as process:
-            for _ in range(random.randint(1, 4)):
+            for _ in range(random.randint(1, 3)):
                 process.stdout.readline()
             time.sleep(random.random() / 4)
             os.killpg(process.pid, signal.SIGKILL)
