@@ -110,8 +110,7 @@ def command(quick, *more):
     return [sys.executable, "-m", "impasto", *map(str, words)]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph, workers):
+def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph):
     """With SIGKILL, twice; no picture is painted twice, and none is missing or half there."""
     for name in "def":
         shutil.copy(photograph, folder / f"{name}.png")
@@ -119,7 +118,7 @@ def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph
     seen = {}
     for _ in range(2):
         with subprocess.Popen(
-            command(quick, "--workers", workers),
+            command(quick, "--workers", 2),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -132,7 +131,7 @@ def test_killed_at_any_moment_the_same_command_goes_on(folder, quick, photograph
         assert seen.items() <= now.items()
         seen = now
     assert 0 < len(seen) < len(wanted)
-    done = subprocess.run(command(quick, "--workers", workers), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(quick, "--workers", 2), capture_output=True, text=True, check=False)
     assert done.returncode == 3
     now = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("*-*.png")}
     assert seen.items() <= now.items()
