@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from impasto.errors import ImpastoError, InputError, LimitError
 from impasto.images.decoding import read_recipe
+from impasto.images.samples import PREFIX
 from impasto.recipe import recipe
 from impasto.settings import Settings
 from impasto.tensors import is_lack_of_memory
@@ -74,7 +75,7 @@ def found(names: Iterable[str], out: Path | None = None) -> list[tuple[str, Path
                 raise InputError(f"'{name}' matches no file: check the folder and the pattern")
             pictures += [(file, Path(Path(file).stem)) for file in matching if Path(file).is_file()]
         else:
-            pictures.append((name, Path(Path(name.removeprefix("sample:")).stem)))
+            pictures.append((name, Path(Path(name.removeprefix(PREFIX)).stem)))
     return pictures
 
 
@@ -85,7 +86,8 @@ def is_picture(file: Path) -> bool:
 
 def tasks(photographs: Sequence[str], paintings: Sequence[str], out: Path, suffix: str) -> list[Task]:
     """Every photograph by every painting, painting after painting. Raises what ``found`` raises."""
-    pairs = [(photograph, painting) for painting in found(paintings) for photograph in found(photographs, out)]
+    there = found(photographs, out)
+    pairs = [(photograph, painting) for painting in found(paintings) for photograph in there]
     return named(pairs, out, suffix, alone=len({painting for _, (painting, _) in pairs}) == 1)
 
 
@@ -104,7 +106,7 @@ def tasks_in(file: Path, out: Path, suffix: str) -> list[Task]:
         if len(line) != 2:
             raise InputError(f"'{file}': line {number} of pairs has {len(line)} cells: a photograph and a painting")
     at = file.parent
-    names = [[cell if cell.startswith("sample:") else str(at / cell.strip()) for cell in line] for line in lines]
+    names = [[cell if cell.startswith(PREFIX) else str(at / cell.strip()) for cell in line] for line in lines]
     if not names:
         raise InputError(f"'{file}' names no pictures: a line each, a photograph and a painting")
     pairs = [(found([photograph])[0], found([painting])[0]) for photograph, painting in names]
@@ -156,10 +158,9 @@ def painter(settings: Settings, painting: Any) -> "Painter":
 
 def picture_of(photograph: Any, painting: Any, settings: Settings) -> "tuple[Picture, float]":
     """The picture, and its loss."""
-    best = None
-    for step in painter(settings, painting).stylize(photograph):
-        best = step if step.best else best
-    assert best is not None
+    from impasto.facade import best_step
+
+    best = best_step(painter(settings, painting).stylize(photograph))
     return best.picture, best.loss
 
 

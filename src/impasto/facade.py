@@ -140,13 +140,18 @@ class Painter:
 
 
 def best_of(steps: Iterator[Step], on_step: OnStep | None = None) -> Picture:
-    """The picture of the best of ``steps``, up to the one where ``on_step`` returns False."""
+    """The picture of ``best_step``."""
+    return best_step(steps, on_step).picture
+
+
+def best_step(steps: Iterator[Step], on_step: OnStep | None = None) -> Step:
+    """The best of ``steps``, up to the one where ``on_step`` returns False."""
     best = next(steps)
     for step in chain([best], steps):
         best = step if step.best else best
         if on_step is not None and on_step(step) is False:
             break
-    return best.picture
+    return best
 
 
 def reconstruct_content(

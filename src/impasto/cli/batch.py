@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -226,8 +227,6 @@ class Teller:
             told |= {"loss": outcome.loss, "left": None if left is None else round(left)}
             print(json.dumps(told | ({"error": outcome.said} if outcome.said else {})), flush=True)
         elif outcome.state == "failed":
-            import sys
-
             print(f"{done}/{self.total} {escaped(task.photograph)}: {outcome.said}", file=sys.stderr, flush=True)
         elif not self.quiet:
             rest = "" if left is None or done == self.total else f", about {duration(left)} left"

@@ -24,8 +24,6 @@ WORDS: dict[str, dict[str, str]] = {
     "more": {"en": "More", "de": "Mehr", "ko": "더 보기"},
     "stroke_size": {"en": "Size of the strokes", "de": "Größe der Striche", "ko": "붓질의 크기"},
     "keep_lines": {"en": "Hold fine lines", "de": "Feine Linien halten", "ko": "가는 선 유지"},
-    "quality": {"en": "Quality", "de": "Qualität", "ko": "품질"},
-    "network": {"en": "Network", "de": "Netz", "ko": "신경망"},
     "seed": {"en": "Seed", "de": "Startwert", "ko": "시드"},
     "regions": {
         "en": "Paint parts differently",
