@@ -171,19 +171,19 @@ def paint(task: Task, settings: Settings) -> Outcome:
         if is_done(task, settings):
             return Outcome(task, "there")
         picture, loss = picture_of(task.photograph, task.painting, settings)
-        keep(picture, task)
+        make_folder(task)
+        picture.save(task.out)
     except Exception as error:
         return failed(task, error, time.monotonic() - began)
     return Outcome(task, "painted", time.monotonic() - began, loss)
 
 
-def keep(picture: Any, task: Task) -> None:
-    """Save it; its folder is made. Raises InputError where that cannot be done, and what ``Picture.save`` raises."""
+def make_folder(task: Task) -> None:
+    """For the picture. Raises InputError where that cannot be done."""
     try:
         task.out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"the folder '{task.out.parent}' cannot be made ({error.strerror})") from error
-    picture.save(task.out)
 
 
 def failed(task: Task, error: BaseException, seconds: float = 0.0) -> Outcome:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from impasto.batch import Outcome, Task, failed, is_done, picture_of
+from impasto.batch import Outcome, Task, failed, is_done, make_folder, picture_of
 from impasto.errors import ImpastoError, InputError, UsageError
 from impasto.images.decoding import NamedBytes, locate
 from impasto.images.samples import PREFIX
@@ -117,7 +117,7 @@ def arrived(ray: Any, running: dict[Any, tuple[Task, float]]) -> Iterator[Outcom
             if isinstance(answer, Exception):
                 raise answer
             data, loss = answer
-            task.out.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(task)
             with atomic(task.out) as file:
                 file.write(data)
         except ray.exceptions.RayError as error:
