@@ -21,7 +21,7 @@ from impasto.images.picture import Picture
 from impasto.images.sizes import MIN_SIDE, admit
 from impasto.kept import Kept, held
 from impasto.paintings import roles
-from impasto.preparation import OnPart, prepared
+from impasto.preparation import Before, OnPart, prepared
 from impasto.recipe import files_read, recipe
 from impasto.regions import Region
 from impasto.running import Run
@@ -125,10 +125,15 @@ class Painter:
         other._look_at(style)
         return other
 
-    def stylize(self, content: Source, *, regions: Sequence[Region] = ()) -> Run:
-        """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them."""
+    def stylize(self, content: Source, *, regions: Sequence[Region] = (), before: Before | None = None) -> Run:
+        """The steps to the photograph ``content`` in this manner, as ``impasto.stylize`` takes them. A frame of a film
+        goes on from what was ``before``."""
         sources = {"content": content, **self.styles, **of_regions(regions)}
-        return _begin("stylize", self.settings, sources, kept=self.kept, regions=regions)
+        return _begin("stylize", self.settings, sources, kept=self.kept, regions=regions, before=before)
+
+    def recipe_of(self, content: Source) -> dict[str, Any]:
+        """What ``stylize`` begins its recipe with, without doing it."""
+        return recipe("stylize", self.settings, files_read(self.settings, content=content, **self.styles))
 
     def paint(self, content: Source, *, regions: Sequence[Region] = (), on_step: OnStep | None = None) -> Picture:
         """The picture of the best step, as ``impasto.paint`` gives it."""
@@ -223,7 +228,7 @@ def reconstructing(settings: Settings | None, options: Mapping[str, Any]) -> Set
     return validated(settings or validated(preset="paper", init="noise", scales=1), **options)
 
 
-def _begin(
+def _begin(  # noqa: PLR0913, PLR0917
     command: str,
     settings: Settings,
     sources: Mapping[str, Source],
@@ -232,6 +237,7 @@ def _begin(
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
     resume: str | PathLike[str] | None = None,
+    before: Before | None = None,
     **about: Any,
 ) -> Run:
     """The steps to a picture as large as ``canvas`` or the first of ``sources``: the photograph and the painting, by
@@ -241,7 +247,7 @@ def _begin(
     plan = None if resume is None else plan_in(Path(resume))
     with memory(), undisturbed():
         kept = kept or Kept(settings)
-        ready = prepared(settings, sources, canvas, kept, regions, on_part, plan)
+        ready = prepared(settings, sources, canvas, kept, regions, on_part, plan, before)
     if regions:
         about["regions"] = [{"colour": region.colour} for region in regions]
     about |= {"size": [*ready.start.shape[:1:-1]], "machine": kept.machine | ready.plan.told}

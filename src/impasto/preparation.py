@@ -29,6 +29,7 @@ from impasto.settings import Settings
 from impasto.solver import LBFGS, Objective, solver_of
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.tensors import free_memory
+from impasto.terms import Temporal, Term
 from impasto.tiling import SIDES, Cut, InPlaces, Needs, Plan, bytes_of, planned
 from impasto.views import (
     AlongEdgesOf,
@@ -64,6 +65,27 @@ class Prepared:
     disk: Disk | None = None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a frame of a film goes on from: ``picture`` ``(1, 3, h, w)``, with which it begins and to which it is held,
+    with ``weight``, where ``guide`` ``(1, 1, h, w)`` counts. It takes so many ``steps``, at its full size alone, with
+    the β of the settings times ``multiple``."""
+
+    picture: Tensor
+    guide: Tensor
+    weight: float
+    steps: int
+    multiple: float = 1.0
+
+    def settings_of(self, settings: Settings) -> Settings:
+        """What ``settings`` are for such a frame."""
+        return settings.model_copy(update={"scales": 1, "steps": self.steps})
+
+    def term(self, device: torch.device) -> Temporal:
+        """What holds it there."""
+        return Temporal(self.picture.to(device), self.guide.to(device), self.weight)
+
+
 def prepared(
     settings: Settings,
     sources: Mapping[str, Source],
@@ -72,10 +94,12 @@ def prepared(
     regions: Sequence[Region] = (),
     on_part: OnPart | None = None,
     plan: Plan | None = None,
+    before: Before | None = None,
 ) -> Prepared:
     """What a run from ``sources`` wants, pictures by what they are for, by a ``plan`` that there may be already. Raises
     what ``stylize`` raises at the call."""
     refuse_nonsense(settings, sources, regions)
+    settings = settings if before is None else before.settings_of(settings)
     device, network_in = kept.device, kept.network
     pictures, alphas = kept.pictures(sources)
     counted = {role: there(alpha) for role, alpha in alphas.items()}
@@ -92,7 +116,7 @@ def prepared(
     disk = Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
         settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})
-    start, view = first_picture(settings, pictures, (height, width)).to(device), view_of(settings, pictures)
+    start, view = first_picture(settings, pictures, (height, width), before).to(device), view_of(settings, pictures)
     whole = masks_at(height, width, regions, masks)
     if left := [mask for mask, region in zip(whole, regions, strict=True) if region.style is None]:
         view = LeftAsItIs(view, pictures["content"], torch.stack(left).amax(dim=0))
@@ -113,8 +137,8 @@ def prepared(
         return distance_at(*image.shape[2:])(scored(view(image)))
 
     has_both = "content" in pictures and len(pictures) > 1
-    dial = Dial(distance, device) if settings.distance is not None and has_both else None
-    multiple = 1.0 if dial is None else dial.multiple
+    dial = Dial(distance, device) if settings.distance is not None and has_both and before is None else None
+    multiple = dial.multiple if dial is not None else 1.0 if before is None else before.multiple
 
     def objectives_at(factor: float) -> Iterator[Objective]:
         if device.type == "cuda":
@@ -132,15 +156,22 @@ def prepared(
                 cut=cut,
                 disk=disk,
             )
-            if settings.spectrum_weight:
-                spectra = spectrum_term(settings, paintings, *scaled_size(start, factor))
-                total = replace(total, terms=[*total.terms, spectra])
+            more = further_terms(settings, paintings, scaled_size(start, factor), before)
+            total = replace(total, terms=[*total.terms, *more])
             objective: Objective = InPlaces(total, cut, on_part, disk)
             for seen in (scored, view):
                 objective = objective if seen is as_it_is else Through(objective, seen)
             yield objective
 
     return Prepared(objectives_at, start, settings, view, dial, alphas.get("content"), plan, disk)
+
+
+def further_terms(
+    settings: Settings, paintings: Sequence[Tensor], size: tuple[int, int], before: Before | None
+) -> list[Term]:
+    """Those that look at no layer, of a picture of this height and width, and of a frame of a film."""
+    terms: list[Term] = [] if before is None else [before.term(paintings[0].device)]
+    return [*terms, spectrum_term(settings, paintings, *size)] if settings.spectrum_weight else terms
 
 
 def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> Plan:
@@ -228,9 +259,14 @@ def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 
     return scaled(picture, min(1.0, size / max(picture.shape[2:])))
 
 
-def first_picture(settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas) -> Float[Tensor, "1 3 h w"]:
-    """Where the solver starts, as large as ``canvas``: a start by its name, or a file, stretched to fit. Raises
-    UsageError for a start from a picture that this run does not have, InputError for a file that cannot be read."""
+def first_picture(
+    settings: Settings, pictures: Mapping[str, Tensor], canvas: Canvas, before: Before | None = None
+) -> Float[Tensor, "1 3 h w"]:
+    """Where the solver starts, as large as ``canvas``: a start by its name, or a file, stretched to fit, or what there
+    was ``before``. Raises UsageError for a start from a picture that this run does not have, InputError for a file that
+    cannot be read."""
+    if before is not None:
+        return before.picture
     if settings.init in STARTS:
         return start_from(settings.init, pictures, canvas, settings.seed)
     return with_clouds(resized(read(settings.init, **reading(settings, "init")), *canvas), settings.seed)

@@ -33,6 +33,11 @@ class Run(Iterator[Step]):
         """How it fits into memory."""
         return self.of.plan
 
+    @property
+    def multiple(self) -> float:
+        """What β is multiplied by, as it was found so far."""
+        return 1.0 if self.course.state is None else self.course.state.balance.multiple
+
     def __next__(self) -> Step:
         with memory(), undisturbed():
             step = next(self.course, None)

@@ -166,6 +166,23 @@ class Variation(OfPixels):
 
 
 @dataclass(frozen=True)
+class Temporal(OfPixels):
+    """½ Σ c (x − w)², per 512 x 512 pixels: keeps a frame of a film as ``target``, w ``(1, 3, h, w)``, is, which is the
+    frame before it where that has moved to. ``guide``, c ``(1, 1, h, w)``, is 0 where that cannot be known. Ruder,
+    Dosovitskiy and Brox, *Artistic style transfer for videos* (arXiv 1604.08610), L_temporal; not in the paper.
+    """
+
+    target: Tensor
+    guide: Tensor
+    weight: float
+    name: str = "temporal"
+
+    def statistic(self, layer: str, F: Features) -> Sums:  # noqa: ARG002
+        w, c = (of[..., *F.in_picture] for of in (self.target, self.guide))
+        return (c * (F.activation[..., *F.counted] - w).square()).sum() / 2, F.pixels
+
+
+@dataclass(frozen=True)
 class Spectrum(OfPixels):
     """How far the picture's amplitudes are from a painting's, ``target``, per 512 x 512 pixels: see
     ``losses.spectrum_loss``. Not in the paper. A place's statistic is its luminance, with 0 around it."""

@@ -20,6 +20,7 @@ from impasto.cli import (
     console,
     doctor,
     figures,
+    film,
     presets,
     reconstruct,
     samples,
@@ -56,6 +57,7 @@ app.command("recipe", cls=Command)(samples.recipe)
 app.command("compare", cls=Command)(compare.compare)
 app.add_typer(weights.app)
 app.command("batch", cls=Command)(batch.batch)
+app.command("film", cls=Command)(film.film)
 app.command("studio", cls=Command)(studio.studio)
 app.command("doctor", cls=Command)(doctor.doctor)
 
