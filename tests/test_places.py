@@ -13,7 +13,7 @@ from impasto.features import Place
 from impasto.losses import laplacian, luminance, spectrum
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.style import STYLE_LOSSES
-from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
+from impasto.terms import CELL, Content, Lines, Spectrum, Style, Temporal, Term, Variation
 
 STRIDE = 16
 """px, of the deepest layer; of conv3_1 it would be 4."""
@@ -54,6 +54,7 @@ def every_term(network, height: int, width: int, content: dict[str, float], styl
         ),
         Lines(laplacian(p, CELL), 3.0),
         Variation(0.7),
+        Temporal(picture(height, width, 5), picture(height, width, 6)[:, :1], 1.5),
         Spectrum(spectrum(luminance(a), height, width), 2.0),
     ]
     for name, of in STYLE_LOSSES.items():

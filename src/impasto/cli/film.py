@@ -89,7 +89,7 @@ def film(
     try:
         from impasto.film.painting import Film
 
-        painting = Film(source, [*style], out, settings, consistency=consistency, rate=fps)
+        painting = Film(source, [*style], out, settings, consistency=consistency, fps=fps)
     except ModuleNotFoundError as error:
         if error.name not in ("av", "cv2"):
             raise

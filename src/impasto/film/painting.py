@@ -47,7 +47,7 @@ class Film:
 
     ``source`` is a video, a folder of frames or an animated picture, ``out`` a video, an animated picture, or a folder
     for frames. Each frame goes on from the one before: ``consistency`` says how much it is held to it, from 0 (not at
-    all) to 1. Frames of folders are shown ``rate`` a second. Settings and options are those of ``impasto.stylize``.
+    all) to 1. Frames of folders are shown ``fps`` a second. Settings and options are those of ``impasto.stylize``.
 
     Painted frames are files in ``folder``, beside ``out``, until the film is there: who paints the same film again goes
     on after the last one. Raises UsageError for options that make no sense, InputError for a film or painting that
@@ -63,7 +63,7 @@ class Film:
         settings: Settings | None = None,
         *,
         consistency: float = 0.5,
-        rate: Fraction | float | str = 25,
+        fps: Fraction | float | str = 25,
         **options: Unpack[Options],
     ) -> None:
         chosen, self.out = validated(settings, **options), Path(out)
@@ -71,7 +71,7 @@ class Film:
         if not 0 <= consistency <= 1:
             raise UsageError("`consistency` is from 0 (frames are free) to 1 (held to the one before)")
         refuse_nonsense(chosen)
-        self.clip = opened(Path(source), chosen.size, chosen.limits, rate_of(rate))
+        self.clip = opened(Path(source), chosen.size, chosen.limits, rate_of(fps))
         self.settings = chosen.model_copy(update={"size": max(self.clip.size)})
         self.folder = self.out if self.out.suffix == "" else self.out.with_name(f"{self.out.name}.frames")
         if isinstance(self.clip, Folder) and self.folder.resolve() == self.clip.path.resolve():
@@ -129,18 +129,22 @@ class Film:
         """Where a frame is kept."""
         return self.folder / f"{index:06}.png"
 
-    def painted(self, shots: Shots, timed: Timed, file: Path) -> Picture:
-        """A frame that was painted before. Raises InputError where it is one of another film, or was painted otherwise
-        than is asked for now."""
-        made = read_recipe(file) or {}
-        film, recipe = made.get("film") or {}, json.loads(json.dumps(self.painter.recipe_of(timed.frame)))
+    def painted(self, shots: Shots, timed: Timed, file: Path) -> Picture | None:
+        """A frame that was painted before; None where its file is damaged. Raises InputError where it is one of another
+        film, or was painted otherwise than is asked for now."""
+        try:
+            picture = Picture(read(file), read_recipe(file))
+        except InputError:
+            return None
+        made, recipe = picture.recipe or {}, json.loads(json.dumps(self.painter.recipe_of(timed.frame)))
+        film = made.get("film") or {}
         alike = all(made.get(part) == recipe[part] for part in ("command", "settings", "inputs"))
         if not alike or (film.get("frame"), film.get("consistency")) != (shots.count, self.consistency):
             raise InputError(
                 f"'{file}' is of another film, or was painted with other settings: remove '{self.folder}', or choose "
                 "another name for the film"
             )
-        return Picture(read(file), made)
+        return picture
 
     def write(self, *, keep: bool = False) -> None:
         """Put the film together, whole or not at all, and remove the frames' files, unless they are to ``keep`` or are
@@ -162,7 +166,7 @@ def rate_of(given: Fraction | float | str) -> Fraction:
     except (ValueError, ZeroDivisionError, OverflowError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise UsageError("`rate` is a number of frames a second, above 0 and up to 1000: 25, or 30000/1001")
+        raise UsageError("`fps` is a number of frames a second, above 0 and up to 1000: 25, or 30000/1001")
     return rate
 
 

@@ -68,15 +68,26 @@ def write(frames: Sequence[Painted], clip: Clip, out: Path) -> None:
 def write_animation(frames: Sequence[Painted], clip: Clip, out: Path) -> None:
     """As a GIF, WebP or PNG, which shows itself as often as it did, and else without end."""
     form = ANIMATIONS[out.suffix.lower()]
-    pictures = (picture_of(frame.file, form) for frame in frames)
     step = 10 if form == "GIF" else 1  # ms
     ends = [round((frame.at + frame.lasts - frames[0].at) * 1000 / step) * step for frame in frames]
     lasts = [max(step, end - start) for start, end in zip([0, *ends], ends, strict=False)]
     loop = clip.loop if isinstance(clip, Animation) else 0
     options: dict[str, Any] = {"quality": 90, "method": 4} if form == "WEBP" else {}
     with atomic(out) as file:
-        first = next(pictures)
-        first.save(file, form, save_all=True, append_images=pictures, duration=lasts, loop=loop, **options)
+        first = picture_of(frames[0].file, form)
+        rest: Any = Pictures([frame.file for frame in frames[1:]], form)
+        first.save(file, form, save_all=True, append_images=rest, duration=lasts, loop=loop, **options)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Frames, read one after another as often as they are looked at."""
+
+    files: Sequence[Path]
+    form: str
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (picture_of(file, self.form) for file in self.files)
 
 
 def picture_of(file: Path, form: str) -> Image.Image:
@@ -102,17 +113,24 @@ def write_video(frames: Sequence[Painted], clip: Clip, out: Path, of: Format) ->
         context.colorspace, context.color_range = colours.space, colours.range
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
         sounds = Sounds(source, container, of)
+        lasts = {int(frame.at / clip.unit): int(frame.lasts / clip.unit) for frame in frames}
+
+        def put(packets: Sequence[Any]) -> None:
+            for packet in packets:
+                packet.duration = lasts[packet.pts]  # which encoders guess
+                container.mux(packet)
+
         for frame in frames:
             with Image.open(frame.file) as picture:
                 shown = av.VideoFrame.from_ndarray(np.asarray(picture.convert("RGB")), "rgb24")
             shown = shown.reformat(format="yuv420p", dst_colorspace=colours.space, dst_color_range=colours.range)
             shown.colorspace, shown.color_range = colours.space, colours.range
             shown.time_base = clip.unit
-            shown.pts, shown.duration = int(frame.at / clip.unit), int(frame.lasts / clip.unit)
+            shown.pts = int(frame.at / clip.unit)
             sounds.until(frame.at)
-            container.mux(stream.encode(shown))
+            put(stream.encode(shown))
         sounds.until(None)
-        container.mux(stream.encode(None))
+        put(stream.encode(None))
 
 
 class Sounds:
