@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import films
 import pytest
 import torch
 from PIL import Image
@@ -106,3 +107,16 @@ def test_the_exit_codes_are_those_of_the_errors():
     known = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, Exception)]
     expected = {error.exit_code: f"`{error.__name__}`" for error in [*known, Interrupted]}
     assert {int(code): error for code, error, _ in rows("code")} == {0: "", **expected}
+
+
+def test_a_film_is_painted_from_python(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("av", reason="films need PyAV: pip install 'impasto[film]'")
+    (program,) = examples("film.md").values()
+    monkeypatch.chdir(tmp_path)
+    films.video(tmp_path / "in.mp4", films.moving(3), [0, 40, 80])
+    exec(program, {})
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["0", "True"],
+        *(["1", "False"], ["2", "False"]),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]

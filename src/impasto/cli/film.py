@@ -87,7 +87,7 @@ def film(
 
         torch.set_num_threads(threads)
     try:
-        from impasto.film.painting import Film
+        from impasto.film import Film
 
         painting = Film(source, [*style], out, settings, consistency=consistency, fps=fps)
     except ModuleNotFoundError as error:

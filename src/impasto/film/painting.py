@@ -63,7 +63,7 @@ class Film:
         settings: Settings | None = None,
         *,
         consistency: float = 0.5,
-        fps: Fraction | float | str = 25,
+        fps: Fraction | float | int | str = 25,
         **options: Unpack[Options],
     ) -> None:
         chosen, self.out = validated(settings, **options), Path(out)
@@ -159,7 +159,7 @@ class Film:
                 self.folder.rmdir()
 
 
-def rate_of(given: Fraction | float | str) -> Fraction:
+def rate_of(given: Fraction | float | int | str) -> Fraction:
     """Frames a second: a number, or such as 30000/1001. Raises UsageError for what is none."""
     try:
         rate = Fraction(given).limit_denominator(100_000)
