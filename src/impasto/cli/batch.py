@@ -15,7 +15,7 @@ import typer
 
 from impasto.cli import options as o
 from impasto.cli.console import Interrupted, duration, escaped
-from impasto.cli.options import LOSS, NUMBER, OUTPUT, PICTURE, RUN, option
+from impasto.cli.options import OUTPUT, PICTURE, RUN, option
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
 
@@ -49,10 +49,7 @@ def batch(
         Path | None,
         option("--pairs", panel=PICTURE, text="A CSV file instead: a photograph and a painting on each line."),
     ] = None,
-    like: Annotated[
-        Path | None,
-        option("--like", panel=PICTURE, text="A picture that impasto painted, or a .toml: its settings."),
-    ] = None,
+    like: o.SettingsLike = None,
     out: Annotated[
         Path | None, option("--out", "-o", panel=OUTPUT, text="The folder for the pictures.", metavar="FOLDER")
     ] = None,
@@ -60,14 +57,9 @@ def batch(
         str, option("--format", panel=OUTPUT, text="Of the pictures: png, jpg, webp or tif.", default="png")
     ] = "png",
     size: o.Size = None,
-    strength: Annotated[
-        float | None,
-        option("--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all.", **NUMBER, default="0.5"),
-    ] = None,
+    strength: o.Strength = None,
     preset: o.Preset = None,
-    keep_colours: Annotated[
-        bool, option("--keep-colours", panel=PICTURE, text="The photographs' colours, brightness matched.")
-    ] = False,
+    keep_colours: o.OwnColours = False,
     seed: o.Seed = None,
     quality: o.Quality = None,
     network: o.Network = None,
@@ -97,6 +89,7 @@ def batch(
     """
     options = dict(locals())
     from impasto import batch as b
+    from impasto.cli.run import fetch_if_missing
 
     if out is None:
         raise UsageError("`out` is the folder for the pictures: -o FOLDER")
@@ -104,10 +97,12 @@ def batch(
         raise UsageError("photographs and `style` are wanted, or `pairs`: impasto batch PHOTOS... --style a.jpg -o OUT")
     if watch and (pairs is not None or ray is not None):
         raise UsageError("`watch` looks into folders: it does not go with `pairs`, nor with `ray`")
-    settings = settings_of(options)
+    settings = o.settings_like(options)
+    if settings.blend is not None:
+        raise UsageError("`like`: it has a blend of several paintings, and here each photograph is painted by each")
     suffix = suffix_of(format)
     wanted = b.tasks_in(pairs, out, suffix) if pairs else in_folders(photographs, style, out, suffix, watch=watch)
-    fetch(settings, silent=quiet or as_json)
+    fetch_if_missing(settings, silent=quiet or as_json)
     tell = Teller(len(wanted), as_json=as_json, quiet=quiet)
     with Listening() as signals:
         try:
@@ -130,21 +125,6 @@ def batch(
     raise typer.Exit(code)
 
 
-def settings_of(options: dict[str, Any]) -> "Settings":
-    """What is said, over what a file says."""
-    from impasto.jobs import read_settings
-    from impasto.settings import validated
-
-    names = ("size", "strength", "preset", "seed", "quality", "network", "weights", "device", "precision", "memory")
-    given = {name: options[name] for name in (*names, "limits") if options[name] is not None}
-    if options["keep_colours"]:
-        given["colour"] = "matched"
-    settings = validated(None if options["like"] is None else read_settings(options["like"]), **given)
-    if settings.blend is not None:
-        raise UsageError("`like`: it has a blend of several paintings, and here each photograph is painted by each")
-    return settings
-
-
 def in_folders(
     photographs: list[str] | None, style: list[str] | None, out: Path, suffix: str, *, watch: bool
 ) -> "list[Task]":
@@ -165,13 +145,6 @@ def suffix_of(format: str) -> str:
 
     writer_of(Path(), format)
     return f".{format.lower()}"
-
-
-def fetch(settings: "Settings", *, silent: bool) -> None:
-    """The network's weights, once, where they are not there yet."""
-    from impasto.cli.run import fetch_if_missing
-
-    fetch_if_missing(settings, silent=silent)
 
 
 def begin_threads(threads: int | None, workers: int) -> None:

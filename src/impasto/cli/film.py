@@ -9,7 +9,7 @@ import typer
 
 from impasto.cli import options as o
 from impasto.cli.console import Interrupted, duration, escaped
-from impasto.cli.options import LOSS, NUMBER, OUTPUT, PICTURE, option
+from impasto.cli.options import LOSS, OUTPUT, PICTURE, option
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
 
@@ -46,19 +46,11 @@ def film(
     keep_frames: Annotated[
         bool, option("--keep-frames", panel=OUTPUT, text="Leave the painted frames, beside the film.")
     ] = False,
-    like: Annotated[
-        Path | None,
-        option("--like", panel=PICTURE, text="A picture that impasto painted, or a .toml: its settings."),
-    ] = None,
+    like: o.SettingsLike = None,
     size: o.Size = None,
-    strength: Annotated[
-        float | None,
-        option("--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all.", **NUMBER, default="0.5"),
-    ] = None,
+    strength: o.Strength = None,
     preset: o.Preset = None,
-    keep_colours: Annotated[
-        bool, option("--keep-colours", panel=PICTURE, text="The film's colours, brightness matched.")
-    ] = False,
+    keep_colours: o.OwnColours = False,
     seed: o.Seed = None,
     network: o.Network = None,
     weights: o.Weights = None,
@@ -76,12 +68,12 @@ def film(
     same command again goes on after the last frame that was painted.
     """
     options = dict(locals())
-    from impasto.cli.batch import fetch, settings_of
+    from impasto.cli.run import fetch_if_missing
 
     if out is None:
         raise UsageError("`out` is where the film goes: -o FILM.mp4")
-    settings = settings_of({"quality": None, **options})
-    fetch(settings, silent=quiet or as_json)
+    settings = o.settings_like(options)
+    fetch_if_missing(settings, silent=quiet or as_json)
     if threads is not None:
         import torch
 

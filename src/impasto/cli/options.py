@@ -196,6 +196,19 @@ Tileable = Annotated[
         default="no-tileable",
     ),
 ]
+Strength = Annotated[
+    float | None,
+    option(
+        "--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all painting.", **NUMBER, default="0.5"
+    ),
+]
+SettingsLike = Annotated[
+    Path | None,
+    option("--like", panel=PICTURE, text="A picture that impasto painted, or a .toml: its settings."),
+]
+OwnColours = Annotated[
+    bool, option("--keep-colours", panel=PICTURE, text="Colours stay as they are, brightness matched.")
+]
 Size = Annotated[int | None, option("--size", panel=PICTURE, text="Long side in px.", default="512")]
 Preset = Annotated[
     str | None,
@@ -432,6 +445,18 @@ def settings_of(options: dict[str, Any], **changed: Any) -> "Settings":
     from impasto.settings import validated
 
     return validated(**given(options, **changed))
+
+
+def settings_like(options: dict[str, Any]) -> "Settings":
+    """Those of a command for many pictures of one manner: what is said, over what the file after ``--like`` says."""
+    from impasto.jobs import read_settings
+    from impasto.settings import Settings, validated
+
+    chosen = {name: value for name, value in options.items() if name in Settings.model_fields or name == "preset"}
+    told = {name: value for name, value in chosen.items() if value is not None}
+    if options["keep_colours"]:
+        told["colour"] = "matched"
+    return validated(None if options["like"] is None else read_settings(options["like"]), **told)
 
 
 def given(options: dict[str, Any], **changed: Any) -> dict[str, Any]:

@@ -42,12 +42,7 @@ def stylize(
     ] = None,
     out: Annotated[Path | None, o.out_option("CONTENT-STYLE")] = None,
     size: o.Size = None,
-    strength: Annotated[
-        float | None,
-        option(
-            "--strength", panel=LOSS, text="0: a hint of the painting. 1: nearly all painting.", **NUMBER, default="0.5"
-        ),
-    ] = None,
+    strength: o.Strength = None,
     content_weight: Annotated[
         float | None, option("--content-weight", panel=LOSS, text="The paper's alpha.", **NUMBER, default="1")
     ] = None,
