@@ -17,7 +17,7 @@ import sys
 from impasto.settings import validated
 from impasto.studio.server import serve
 base = validated(weights=sys.argv[1], device="cpu", precision="float32", steps=int(sys.argv[3]), coarse_steps=1,
-                 limits="pixels=1e6,bytes=16MB")
+                 limits="pixels=1.8e6,bytes=16MB")
 auth = tuple(sys.argv[4].split(":")) if sys.argv[4:] else None
 serve(base, port=int(sys.argv[2]), browser=False, auth=auth, queue=4)
 """

@@ -97,7 +97,7 @@ def test_a_picture_from_uploads_to_its_files(visitor, address, pair, tmp_path):
         assert download.value.suggested_filename == f"sea-cloth{suffix}"
 
 
-def test_again_large_and_back_and_after_a_reload(visitor, address, pair):
+def test_again_and_back_and_after_a_reload(visitor, address, pair):
     page = visitor(address)
     choose(page, *pair)
     page.get_by_label("256", exact=True).check()
@@ -113,6 +113,23 @@ def test_again_large_and_back_and_after_a_reload(visitor, address, pair):
     api.expect(page.locator("#photograph img")).to_have_count(1, timeout=PATIENCE)
     api.expect(page.locator("#paintings img")).to_have_count(1, timeout=PATIENCE)
     api.expect(page.get_by_label("256", exact=True)).to_be_checked(timeout=PATIENCE)
+
+
+def test_painted_large_it_is_the_same_with_more_pixels(visitor, address, pair, tmp_path):
+    page = visitor(address)
+    choose(page, *pair)
+    page.get_by_label("256", exact=True).check()
+    paint(page)
+    page.get_by_label("Large (px)").click()
+    page.get_by_role("option", name="1536").click()
+    page.locator("#large").click()
+    sentence(page).to_have_text("Done, 1536 × 1024 px", timeout=2 * PATIENCE)
+    api.expect(history(page)).to_have_count(2, timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="TIFF").or_(page.get_by_role("link", name="TIFF")).first.click()
+    download.value.save_as(tmp_path / "got.tif")
+    with Image.open(tmp_path / "got.tif") as picture:
+        assert picture.size == (1536, 1024)
 
 
 def test_stopped_in_mid_run_the_picture_stays(visitor, patient, pair):
