@@ -22,9 +22,11 @@ def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
 
 def test_every_command_line_is_one_the_program_takes():
     """Parsed, not run."""
-    files = README, README.parent / "docs" / "controls.md"
+    files = README, *(README.parent / "docs" / f"{name}.md" for name in ("controls", "batch", "film"))
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    commands = r"stylize|reconstruct|texture|figures|samples|recipe|doctor|compare|weights|sample:|-|\w+\.jpg"
+    commands = (
+        r"stylize|reconstruct|texture|figures|samples|recipe|doctor|compare|weights|batch [^`]|film [^`]|sample:|-|\w+\.jpg"
+    )
     lines = re.findall(rf"(?:^    |`|&& |\| )impasto ((?:{commands})[^`\n>]*)", text, re.MULTILINE)
     assert len(lines) > 25
     group = typer.main.get_command(app)

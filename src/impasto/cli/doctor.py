@@ -23,7 +23,7 @@ Check = Callable[[], str]
 """Says how something stands; raises what is wrong with it."""
 
 NEEDED = ("torch", "numpy", "Pillow", "safetensors", "tifffile", "imagecodecs")
-WANTED = ("pillow-heif", "matplotlib", "triton")
+WANTED = ("pillow-heif", "matplotlib", "gradio", "av", "opencv-python-headless", "ray", "triton")
 """Libraries that impasto does without."""
 
 VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
