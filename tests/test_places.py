@@ -73,7 +73,7 @@ def compare(network, terms: list[Term], x: torch.Tensor, parts: list[Place]) -> 
     assert sum(place.pixels for place in parts) == x.shape[2] * x.shape[3]
     whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
     values, found = TotalLoss(network, terms, parts).value_and_gradient(x)
-    assert set(values) == {"content", "alike", "lines", "tv", "spectrum", *STYLE_LOSSES}
+    assert set(values) == {"content", "alike", "lines", "tv", "spectrum", "temporal", *STYLE_LOSSES}
     for name, value in whole.items():
         assert values[name] == pytest.approx(value, rel=1e-10), name
     torch.testing.assert_close(found, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
