@@ -32,7 +32,7 @@ def pan(count, seed=0):
 
 @pytest.fixture
 def painter(tiny, painting):
-    return Painter(painting, weights=tiny, size=WIDTH, steps=10, device="cpu", precision="float32")
+    return Painter(painting, weights=tiny, size=WIDTH, steps=16, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
