@@ -235,10 +235,16 @@ def test_what_is_wrong_is_said_on_the_page(visitor, address, pair, tmp_path):
     paint(page)
 
 
-@pytest.mark.parametrize(("locale", "said"), [("de-DE", "Malen"), ("ko-KR", "그리기"), ("fr-FR", "Paint")])
-def test_it_speaks_the_browsers_language(visitor, address, locale, said):
+@pytest.mark.parametrize(
+    ("locale", "said", "seen"),
+    [("de-DE", "Malen", "Foto"), ("ko-KR", "그리기", "사진"), ("fr-FR", "Paint", "Photograph")],
+)
+def test_it_speaks_the_browsers_language(visitor, address, pair, locale, said, seen):
+    """Also to those who hear what is to be seen."""
     page = visitor(address, locale=locale)
     api.expect(page.locator("#paint")).to_have_text(said, timeout=PATIENCE)
+    choose(page, *pair)
+    api.expect(page.locator("#photograph img").first).to_have_attribute("alt", seen, timeout=PATIENCE)
 
 
 def test_on_a_telephone_all_is_within_the_screen(visitor, address, pair):

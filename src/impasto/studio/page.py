@@ -53,7 +53,8 @@ TO_WHAT_COMES = """() => {
 }"""
 """On a telephone it lies below."""
 
-word = gr.I18n(**by_language())
+word: Any = gr.I18n(**by_language())
+"""What is said under a name, in the browser's language."""
 
 
 class Page:
@@ -123,12 +124,13 @@ class Page:
                     format="png",
                     height=HEIGHT,
                     elem_id="picture",
-                    alt_text="the picture that is painted",
+                    alt_text=word("picture"),
                     buttons=["fullscreen"],
                 )
             with gr.Tab(word("compare")):
-                compare: Any = word("compare")
-                self.compare = gr.ImageSlider(label=compare, interactive=False, height=HEIGHT, elem_id="compare")
+                self.compare = gr.ImageSlider(
+                    label=word("compare"), interactive=False, height=HEIGHT, elem_id="compare"
+                )
         with gr.Row():
             self.downloads = [gr.DownloadButton(kind, interactive=False, size="sm") for kind in FORMATS]
         with gr.Row():
@@ -388,7 +390,7 @@ class Page:
 
 def photograph(**how: Any) -> gr.Image:
     """An upload that nobody reads but impasto, which gets its path."""
-    image = gr.Image(type="filepath", alt_text="photograph", **how)
+    image = gr.Image(type="filepath", alt_text=word("photograph"), **how)
     setattr(image, "preprocess", lambda payload: None if payload is None else payload.path)  # noqa: B010
     return image
 
