@@ -136,6 +136,18 @@ def test_frames_of_something_else_are_not_touched(impasto, quick, tmp_path):
     assert {name: (kept / name).read_bytes() for name in files(kept)} == before
 
 
+def test_files_of_somebody_elses_are_not_painted_over(impasto, quick, photograph, tmp_path):
+    """Also where the first frame is not among them, as in folders that count from 1."""
+    (tmp_path / "here" / "mine").mkdir()
+    mine = tmp_path / "here" / "mine" / "000001.png"
+    mine.write_bytes(photograph.read_bytes())
+    result = impasto(*quick, "--device", "cpu", "--quiet", "-o", "mine")
+    assert result.code == 3
+    assert "'mine/000001.png' is there, and not by impasto film" in result.err
+    assert files(tmp_path / "here" / "mine") == ["000001.png"]
+    assert mine.read_bytes() == photograph.read_bytes()
+
+
 def test_a_damaged_frame_is_painted_again(impasto, quick, tmp_path):
     assert impasto(*quick, "--device", "cpu", "--quiet", "--keep-frames", "-o", "out.gif").code == 0
     kept = tmp_path / "here" / "out.gif.frames"
@@ -175,10 +187,13 @@ def test_what_makes_no_sense_is_told(impasto, quick, tmp_path, changed, code, sa
 
 
 def test_a_disk_without_room_is_told_before(impasto, quick, monkeypatch):
+    """What is painted already needs none."""
+    assert impasto(*quick, "--device", "cpu", "--quiet", "-o", "there").code == 0
     monkeypatch.setattr(of_films, "disk_usage", lambda _: SimpleNamespace(free=1000))
     result = impasto(*quick, "--device", "cpu", "-o", "out.mp4")
     assert result.code == 4
     assert "free some, or choose another place" in result.err
+    assert impasto(*quick, "--device", "cpu", "--quiet", "-o", "there").code == 0
 
 
 def test_without_the_extra_it_is_named(impasto, quick, monkeypatch):

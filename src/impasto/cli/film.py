@@ -14,7 +14,8 @@ from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
 
 if TYPE_CHECKING:
-    from impasto.film.painting import Film, Frame
+    from impasto.film.painting import Film
+    from impasto.film.writing import Painted
 
 
 def film(
@@ -133,7 +134,7 @@ class Teller:
                 f"{frames} of {width} x {height} px: about {each:.1f} s each, {first:.0f} s where a shot begins{whole}"
             )
 
-    def __call__(self, frame: "Frame") -> None:
+    def __call__(self, frame: "Painted") -> None:
         self.done, total = frame.index + 1, self.film.clip.count
         if not (frame.there or frame.begins_shot):
             self.painted.append(frame.seconds)

@@ -1,9 +1,9 @@
 """A film painted from beginning to end: what is painted lies as a file for each frame, and the film is made of them."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
@@ -27,19 +27,6 @@ BYTES_A_PIXEL = 2.5
 
 EVALUATIONS = 1.2
 """For each step of a frame that goes on from another, with all that it takes besides."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A frame that is painted: the ``index``-th, from 0 on, in its ``file``; whether it begins a shot, how many seconds
-    it took, 0 where it was ``there`` before, and its picture."""
-
-    index: int
-    file: Path
-    begins_shot: bool
-    seconds: float
-    there: bool
-    picture: Picture
 
 
 class Film:
@@ -81,9 +68,10 @@ class Film:
         self.refuse_lack_of_room()
 
     def refuse_lack_of_room(self) -> None:
-        """Raise LimitError where the disk will not hold the frames."""
+        """Raise LimitError where the disk will not hold the frames that are not there yet."""
         width, height = self.clip.size
-        needed = round((self.clip.count or 1) * width * height * BYTES_A_PIXEL)
+        missing = max((self.clip.count or 1) - len(self.there()), 0)
+        needed = round(missing * width * height * BYTES_A_PIXEL)
         there = next(folder for folder in self.folder.absolute().parents if folder.exists())
         free = disk_usage(there).free
         if needed > free:
@@ -105,10 +93,11 @@ class Film:
         work = Work(self.settings, self.clip.size)
         return seconds * work.total / work.of_step[-1], seconds * STEPS
 
-    def paint(self) -> Iterator[Frame]:
+    def paint(self) -> Iterator[Painted]:
         """Each frame in turn, once its file is there. Raises what ``stylize`` raises, and OSError where a frame cannot
         be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.refuse_what_is_not_ours()
         shots, going_on = Shots(self.painter, self.consistency), True
         self.frames = []
         for index, timed in enumerate(self.clip.frames()):
@@ -121,13 +110,28 @@ class Film:
                 going_on = False
                 picture = shots.paint(timed.frame)
                 picture.save(file)
-            self.frames.append(Painted(file, timed.at, timed.lasts))
             seconds = 0.0 if there else time.monotonic() - began
-            yield Frame(index, file, shots.shot == index, seconds, there, picture)
+            painted = Painted(file, timed.at, timed.lasts, index, shots.shot == index, seconds, there)
+            self.frames.append(painted)
+            yield painted
 
     def file(self, index: int) -> Path:
         """Where a frame is kept."""
         return self.folder / f"{index:06}.png"
+
+    def there(self) -> list[Path]:
+        """What is there where frames are kept."""
+        return sorted(file for file in self.folder.glob("*.png") if re.fullmatch("[0-9]{6,}", file.stem))
+
+    def refuse_what_is_not_ours(self) -> None:
+        """Raise InputError for a file that would be painted over and is no painted frame."""
+        for file in self.there():
+            try:
+                is_ours = "film" in (read_recipe(file) or {})
+            except InputError:
+                is_ours = False
+            if not is_ours:
+                raise InputError(f"'{file}' is there, and not by impasto film: choose another folder, or remove it")
 
     def painted(self, shots: Shots, timed: Timed, file: Path) -> Picture | None:
         """A frame that was painted before; None where its file is damaged. Raises InputError where it is one of another

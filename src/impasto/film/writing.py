@@ -49,11 +49,16 @@ def check(out: Path) -> None:
 
 @dataclass(frozen=True)
 class Painted:
-    """A painted frame, as a file, when it is shown and for how long, in seconds."""
+    """A painted frame, as a ``file``, when it is shown and for how long, in seconds. It is the ``index``-th, from 0 on,
+    ``begins_shot`` or not, and took so many ``seconds``, 0 where it was ``there`` before."""
 
     file: Path
     at: Fraction
     lasts: Fraction
+    index: int = 0
+    begins_shot: bool = False
+    seconds: float = 0.0
+    there: bool = False
 
 
 def write(frames: Sequence[Painted], clip: Clip, out: Path) -> None:
