@@ -21,6 +21,10 @@ from impasto.recipe import reading
 from impasto.settings import Settings
 from impasto.style import StyleLoss
 
+MOST_SEEN = 64
+"""Targets that are kept: those of a painting at a size, by a network. Where colours are the photograph's, each photograph
+has its own."""
+
 
 class Kept:
     """What the runs with the same settings have in common: networks by precision, and what was seen of the painting."""
@@ -83,9 +87,13 @@ class Kept:
         pixels = [painting, *(guides or {}).values()]
         digests = tuple(hashlib.sha256(of.contiguous().cpu().numpy().data).digest() for of in pixels)
         at = id(network), digests, tuple(layers), id(style_loss)
-        if at not in self.seen:
-            self.seen[at] = style_targets(network, painting, layers, style_loss, guides, places)
-        return self.seen[at]
+        found = self.seen.pop(at, None)
+        if found is None:
+            found = style_targets(network, painting, layers, style_loss, guides, places)
+        self.seen[at] = found  # the latest at the end
+        for oldest in list(self.seen)[:-MOST_SEEN]:
+            self.seen.pop(oldest, None)
+        return found
 
 
 def held(source: Source) -> Source:
