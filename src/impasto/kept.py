@@ -22,8 +22,8 @@ from impasto.settings import Settings
 from impasto.style import StyleLoss
 
 MOST_SEEN = 64
-"""Targets that are kept: those of a painting at a size, by a network. Where colours are the photograph's, each photograph
-has its own."""
+"""Targets that are kept: those of a painting at a size, by a network. Where colours are the photograph's, each
+photograph has its own."""
 
 
 class Kept:
