@@ -25,7 +25,7 @@ from impasto.network.vgg import LAYERS
 from impasto.network.weights import TORCHVISION_INDICES, Weights, save_weights
 
 os.environ["TRITON_INTERPRET"] = "1"  # the kernels of GPUs are run by Triton's interpreter
-EXAMPLES = int(os.environ.get("IMPASTO_EXAMPLES", "50"))  # of each property; a night takes thousands
+EXAMPLES = int(os.environ.get("IMPASTO_EXAMPLES", "30"))  # of each property; a night takes thousands
 settings.register_profile("impasto", deadline=None, max_examples=EXAMPLES)  # no test is timed: machines are noisy
 settings.load_profile("impasto")
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each
