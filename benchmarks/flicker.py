@@ -25,7 +25,7 @@ from impasto import Painter
 from impasto.film.clips import opened
 from impasto.film.shots import Shots
 from impasto.flow import Frame, flow, trusted, warped
-from impasto.images.arrays import image_of
+from impasto.images.arrays import image_of, levels
 from impasto.images.decoding import decode
 from impasto.images.limits import Limits
 
@@ -46,7 +46,7 @@ def pan(count: int, size: int) -> tuple[list[Frame], Motion]:
         across, down = scene.shape[3] - 1, scene.shape[2] - 1
         grid = torch.stack([2 * at[0] / across - 1, 2 * at[1] / down - 1], -1)[None]
         seen = torch.nn.functional.grid_sample(scene, grid, mode="bicubic", align_corners=True)
-        frames.append(np.asarray((seen[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte()))
+        frames.append(levels(seen))
     inside = torch.zeros(height, size, dtype=torch.bool)
     inside[:-3, :-7] = True
     return frames, lambda _: (by, inside)
@@ -120,7 +120,7 @@ def ways(painter: Painter, frames: list[Frame]) -> Iterator[tuple[str, list[Tens
 def strip(pictures: list[Tensor]) -> np.ndarray:
     """Four of them, side by side."""
     at = [0, 1, 2, len(pictures) - 1]
-    return np.concatenate([(255 * pictures[n][0].permute(1, 2, 0)).round().byte().numpy() for n in at], axis=1)
+    return np.concatenate([levels(pictures[n]) for n in at], axis=1)
 
 
 def main() -> None:

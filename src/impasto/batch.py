@@ -1,7 +1,6 @@
 """Many pictures: what is to be painted, what is there already, and painting it, in this process or in others."""
 
 import glob
-import json
 import os
 import signal
 import time
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from impasto.errors import ImpastoError, InputError, LimitError
 from impasto.images.decoding import read_recipe
 from impasto.images.samples import PREFIX
-from impasto.recipe import recipe
+from impasto.recipe import is_of, recipe
 from impasto.settings import Settings
 from impasto.tensors import is_lack_of_memory
 
@@ -138,8 +137,7 @@ def is_done(task: Task, settings: Settings) -> bool:
     made = read_recipe(task.out)
     if made is None:
         raise InputError(f"'{task.out}' is there, and not by impasto: choose another folder")
-    of = json.loads(json.dumps(recipe("stylize", settings, {"content": task.photograph, "style": task.painting})))
-    return all(made.get(part) == of[part] for part in ("command", "settings", "inputs"))
+    return is_of(made, recipe("stylize", settings, {"content": task.photograph, "style": task.painting}))
 
 
 PAINTERS: dict[tuple[Settings, Any], "Painter"] = {}

@@ -27,11 +27,17 @@ def flow(of: Frame, to: Frame) -> Flow:
     return torch.from_numpy(np.asarray(found)).permute(2, 0, 1).contiguous()
 
 
+def ends(of: Flow) -> tuple[Float[Tensor, "h w"], Float[Tensor, "h w"]]:
+    """Where it leads from each pixel: how far from the left and from the top, in px."""
+    y, x = torch.meshgrid(*(torch.arange(side) for side in of.shape[1:]), indexing="ij")
+    return x + of[0], y + of[1]
+
+
 def warped(image: Float[Tensor, "1 c h w"], by: Flow, mode: str = "bicubic") -> Float[Tensor, "1 c h w"]:
     """What ``image`` shows where ``by`` leads from each pixel; at its edge what is nearest."""
     height, width = image.shape[2:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    at = torch.stack([2 * (x + by[0]) / max(width - 1, 1) - 1, 2 * (y + by[1]) / max(height - 1, 1) - 1], dim=-1)
+    u, v = ends(by)
+    at = torch.stack([2 * u / max(width - 1, 1) - 1, 2 * v / max(height - 1, 1) - 1], dim=-1)
     at = at.to(image.device, image.dtype)[None]
     return grid_sample(image, at, mode=mode, padding_mode="border", align_corners=True)
 
@@ -41,8 +47,7 @@ def trusted(there: Flow, back: Flow) -> Bool[Tensor, "h w"]:
     moves otherwise: Ruder, Dosovitskiy and Brox, *Artistic style transfer for videos* (arXiv 1604.08610), section 4.2,
     after Sundaram, Brox and Keutzer (ECCV 2010)."""
     height, width = there.shape[1:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    u, v = x + there[0], y + there[1]
+    u, v = ends(there)
     inside = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
     again = warped(back[None], there, "bilinear")[0]
     length = there.square().sum(0)

@@ -1,6 +1,7 @@
 """What it takes to paint a picture again. Needs no torch, so that a wrong file is refused at once."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from os import PathLike, fspath
@@ -52,6 +53,13 @@ def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more:
         "settings": told_settings,
         "inputs": told_inputs,
     }
+
+
+def is_of(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a recipe that was read from a picture says what another does of command, settings and inputs. Versions
+    and machines do not count."""
+    as_read = json.loads(json.dumps(wanted))
+    return all(made.get(part) == as_read[part] for part in ("command", "settings", "inputs"))
 
 
 def told(source: Any) -> dict[str, Any]:

@@ -431,7 +431,7 @@ AsJson = Annotated[
     option(
         "--json",
         panel=OUTPUT,
-        text="JSON lines on stdout, one an event: start, step, saved, sheet, note, done, error.",
+        text="JSON lines on stdout, one for each event: start, what is done, and done or error.",
     ),
 ]
 HelpAll = Annotated[

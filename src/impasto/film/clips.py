@@ -6,7 +6,7 @@ Needs PyAV for videos, which comes with the extra ``impasto[film]``.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -209,18 +209,19 @@ class Video:
         with container_of(self.path) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            waiting: tuple[Frame, Fraction, Fraction] | None = None
+            waiting: Timed | None = None
             for decoded in self.decoded(container.demux(stream)):
                 for frame in decoded:
                     if frame.pts is None:
                         continue
                     at, lasts = frame.pts * self.unit, (frame.duration or 1) * self.unit
-                    if waiting is not None and at > waiting[1]:
-                        yield Timed(waiting[0], waiting[1], at - waiting[1])
-                    if waiting is None or at > waiting[1]:
-                        waiting = self.colours.pixels(frame, self.size), at, lasts
+                    if waiting is not None:
+                        if at <= waiting.at:
+                            continue
+                        yield replace(waiting, lasts=at - waiting.at)
+                    waiting = Timed(self.colours.pixels(frame, self.size), at, lasts)
             if waiting is not None:
-                yield Timed(*waiting)
+                yield waiting
 
     def decoded(self, packets: Iterator[Any]) -> Iterator[list[Any]]:
         """The frames of one packet after another, without those that are damaged."""
@@ -260,7 +261,6 @@ class Colours:
 
     def pixels(self, frame: Any, size: tuple[int, int]) -> Frame:
         """A frame's, upright, in square pixels."""
-
         found = frame.reformat(format="rgb24", src_colorspace=self.space, src_color_range=self.range).to_ndarray()
         return resized(np.rot90(found, frame.rotation // 90), size)
 

@@ -1,6 +1,5 @@
 """A film painted from beginning to end: what is painted lies as a file for each frame, and the film is made of them."""
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from impasto.images.decoding import read_recipe
 from impasto.images.files import read
 from impasto.images.picture import Picture
 from impasto.progress import Work
+from impasto.recipe import is_of
 from impasto.settings import Options, Settings, validated
 from impasto.tiling import gigabytes
 
@@ -57,7 +57,8 @@ class Film:
         check(self.out)
         if not 0 <= consistency <= 1:
             raise UsageError("`consistency` is from 0 (frames are free) to 1 (held to the one before)")
-        refuse_nonsense(chosen)
+        if chosen.tileable:
+            raise UsageError("`tileable` is for pictures: frames of a film move")
         self.clip = opened(Path(source), chosen.size, chosen.limits, rate_of(fps))
         self.settings = chosen.model_copy(update={"size": max(self.clip.size)})
         self.folder = self.out if self.out.suffix == "" else self.out.with_name(f"{self.out.name}.frames")
@@ -140,9 +141,8 @@ class Film:
             picture = Picture(read(file), read_recipe(file))
         except InputError:
             return None
-        made, recipe = picture.recipe or {}, json.loads(json.dumps(self.painter.recipe_of(timed.frame)))
-        film = made.get("film") or {}
-        alike = all(made.get(part) == recipe[part] for part in ("command", "settings", "inputs"))
+        made = picture.recipe or {}
+        film, alike = made.get("film") or {}, is_of(made, self.painter.recipe_of(timed.frame))
         if not alike or (film.get("frame"), film.get("consistency")) != (shots.count, self.consistency):
             raise InputError(
                 f"'{file}' is of another film, or was painted with other settings: remove '{self.folder}', or choose "
@@ -172,9 +172,3 @@ def rate_of(given: Fraction | float | int | str) -> Fraction:
     if not 0 < rate <= 1000:
         raise UsageError("`fps` is a number of frames a second, above 0 and up to 1000: 25, or 30000/1001")
     return rate
-
-
-def refuse_nonsense(settings: Settings) -> None:
-    """Raise UsageError for what does not go with films."""
-    if settings.tileable:
-        raise UsageError("`tileable` is for pictures: frames of a film move")
