@@ -8,7 +8,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from impasto.errors import InputError
 from impasto.images.colour import to_srgb
+from impasto.images.decoding import decode
 from impasto.images.deep import eight_bits, sixteen_bits
 from impasto.images.files import read
 
@@ -215,6 +217,30 @@ def test_sixteen_bit_grey_by_pillow(tmp_path, suffix):
 def test_sixteen_bit_pgm(tmp_path):
     (tmp_path / "x.pgm").write_bytes(b"P5 16 16 65535\n" + RAMP.astype(">u2").tobytes())
     np.testing.assert_allclose(levels(tmp_path / "x.pgm"), np.repeat(RAMP[..., None] / 257, 3, 2), atol=0.501)
+
+
+@pytest.mark.parametrize("white", [100, 254, 1023, 65534])
+@pytest.mark.parametrize("kind", [5, 6])
+def test_pgm_and_ppm_of_any_white(tmp_path, kind, white):
+    values = np.rint((RAMP[..., None] if kind == 5 else COLOURS16) / 65535.0 * white)
+    data = values.astype("u1" if white < 256 else ">u2").tobytes()
+    (tmp_path / "x.ppm").write_bytes(b"P%d\n# a note\n16 16\n%d\n" % (kind, white) + data)
+    expected = np.rint(np.broadcast_to(values / white * 65535, (16, 16, 3)))
+    got = decode(tmp_path / "x.ppm")
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, expected)
+    (tmp_path / "short.ppm").write_bytes((tmp_path / "x.ppm").read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"short\.ppm.*undamaged"):
+        decode(tmp_path / "short.ppm")
+    (tmp_path / "bright.ppm").write_bytes((tmp_path / "x.ppm").read_bytes()[:-2] + b"\xff\xff")
+    if white != 65534:
+        with pytest.raises(InputError, match=r"bright\.ppm.*expected"):
+            decode(tmp_path / "bright.ppm")
+
+
+def test_a_large_ppm_of_ten_bits(tmp_path):
+    (tmp_path / "x.ppm").write_bytes(b"P6 2000 1500 1023\n" + b"\x03\xff" * (3 * 2000 * 1500))
+    assert decode(tmp_path / "x.ppm").min() == 65535
 
 
 def test_sixteen_bit_rgb_png(tmp_path):

@@ -23,7 +23,7 @@ from PIL.ExifTags import Base
 
 from impasto.errors import ImpastoError, InputError, LimitError, UsageError
 from impasto.images import colour, samples
-from impasto.images.deep import Deep, deep_of, resized, unpack_key
+from impasto.images.deep import Deep, codecs, deep_of, resized, unpack_key
 from impasto.images.deep import to_srgb as deep_to_srgb
 from impasto.images.limits import NONE, UNSAID, Limits
 from impasto.images.metadata import Origin, exif, origin_of, recipe_in
@@ -95,7 +95,7 @@ MOST_TEXT = 2**26
 LONGEST_REASON = 200
 """Letters of what a library says."""
 
-SLOW = {"ppm", "ppm_plain", "bmp_rle"}
+SLOW = {"ppm_plain", "bmp_rle"}
 """Pillow's decoders that are written in Python, and take microseconds a pixel."""
 
 MOST_SLOW_PIXELS = 2_000_000
@@ -366,12 +366,11 @@ def _identified_deep(file: Within, path: str, limits: Limits) -> Found:
 
 def _refuse_slow(picture: Image.Image, file: Within, path: str) -> None:
     """Raise LimitError for a picture of few bytes, or kilobytes, that would take minutes to decode."""
-    codecs = {tile.codec_name for tile in picture.tile} if isinstance(picture, ImageFile.ImageFile) else set()
-    if codecs & SLOW and picture.width * picture.height > MOST_SLOW_PIXELS:
+    if codecs(picture) & SLOW and picture.width * picture.height > MOST_SLOW_PIXELS:
         raise LimitError(
             f"'{path}' is of a kind that is read slowly, with more than {MOST_SLOW_PIXELS:,} pixels: save it as PNG"
         )
-    if "jpeg" in codecs and count_in(file, START_OF_SCAN) > MOST_SCANS:
+    if "jpeg" in codecs(picture) and count_in(file, START_OF_SCAN) > MOST_SCANS:
         raise LimitError(f"'{path}' is drawn over and over, in more than {MOST_SCANS} scans: save it again")
 
 

@@ -1,6 +1,6 @@
-"""Pictures of more than 8 bits for each colour, as 16-bit sRGB: grey ones of any format, PNG and TIFF in colour.
+"""Pictures of more than 8 bits for each colour, as 16-bit sRGB: grey ones of any format, PNG, PPM and TIFF in colour.
 
-Of colours in other formats (JPEG 2000, AVIF, PPM), and of one of Pillow's own pictures, Pillow has 8 bits.
+Of colours in other formats (JPEG 2000, AVIF), and of one of Pillow's own pictures, Pillow has 8 bits.
 """
 
 import io
@@ -50,7 +50,10 @@ class Deep:
 def deep_of(picture: Image.Image, file: File | None) -> Deep | None:
     """The pixels of a picture that Pillow has opened, from its ``file``; None of one that has 8 bits, or has no file.
     Raises ValueError for pixels out of range."""
-    if picture.mode in FULL_SCALE:
+    if file is not None and codecs(picture) == {"ppm"}:
+        planes = _of_any_white(picture, file)
+        mode = "L" if len(planes) == 1 else "RGB"
+    elif picture.mode in FULL_SCALE:
         planes, mode = sixteen_bits(np.array(picture), FULL_SCALE[picture.mode])[None], "L"
     else:
         kind, _, order = _rawmode(picture).partition(";")
@@ -65,6 +68,23 @@ def deep_of(picture: Image.Image, file: File | None) -> Deep | None:
         alpha = (planes != np.reshape(key, (-1, 1, 1))).any(axis=0, keepdims=True).astype(np.uint16) * np.uint16(WHITE)
         planes, mode = np.concatenate([planes, alpha]), f"{mode}A"
     return Deep(planes, mode, picture.info.get("icc_profile"))
+
+
+def codecs(picture: Image.Image) -> set[str]:
+    """By what Pillow decodes a picture that is not loaded yet."""
+    return {tile.codec_name for tile in picture.tile} if isinstance(picture, ImageFile.ImageFile) else set()
+
+
+def _of_any_white(picture: Any, file: File) -> Planes:
+    """Those of a binary PGM or PPM whose white is neither 255 nor 65535, which Pillow decodes in Python, a number at a
+    time: numbers of one byte or two, the high one first. Raises ValueError where they end early, or are above white."""
+    tile, channels = picture.tile[0], len(picture.getbands())
+    white: int = tile.args[1]
+    kind = np.dtype("u1" if white < 256 else ">u2")
+    file.seek(tile.offset)
+    data = file.read(picture.width * picture.height * channels * kind.itemsize)
+    values = np.frombuffer(data, kind).reshape(picture.height, picture.width, channels)
+    return sixteen_bits(values.transpose(2, 0, 1), white)
 
 
 def unpack_key(picture: Image.Image) -> None:
