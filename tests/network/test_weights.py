@@ -477,6 +477,32 @@ def test_a_pickle_without_end_is_given_up(damaged, spacious, zipped):
         read_weights(damaged(rezipped(spacious, pkl=endless) if zipped else endless))
 
 
+def doubled(times):
+    """A pickle of { t: None }, t a tuple of the same tuple twice, that of the same twice, and so on: some hundred
+    bytes, and a key that takes 2 ** times steps to be looked up."""
+    return b"\x80\x02})q\x01" + b"h\x01\x86q\x01" * times + b"Ns."
+
+
+COSTLY = {
+    "a tuple of tuples": doubled(64),
+    "a thousand million numbers": b"\x80\x02}cbuiltins\nset\ncbuiltins\nbytearray\nJ\x00\xca\x9a;\x85R\x85RNs.",
+    "the same of a counter": b"\x80\x02ccollections\nCounter\ncbuiltins\nbytearray\nJ\x00\xca\x9a;\x85R\x85R.",
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("case", COSTLY)
+def test_a_pickle_that_would_take_hours_is_refused(damaged, spacious, case, zipped):
+    with pytest.raises(WeightsError, match="cannot be used as weights"):
+        read_weights(damaged(rezipped(spacious, pkl=COSTLY[case]) if zipped else COSTLY[case]))
+
+
+def test_what_pickles_say_is_looked_at_in_every_record(damaged, spacious):
+    """In the older format they follow each other."""
+    with pytest.raises(WeightsError, match="more than a dictionary of tensors"):
+        read_weights(damaged(b"\x80\x02K\x01." * 4 + doubled(64)))
+
+
 def test_a_pipe_is_no_file_of_weights(tmp_path):
     """It would be waited for without end."""
     os.mkfifo(tmp_path / "pipe.safetensors")

@@ -5,16 +5,13 @@ activations where they were measured. Files of other projects (torchvision's nam
 """
 
 import hashlib
-import io
 import json
 import math
 import os
 import stat
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from safetensors import safe_open
@@ -25,6 +22,7 @@ from impasto.atomic import atomic
 from impasto.errors import LimitError, WeightsError
 from impasto.network.link import PARTS
 from impasto.network.normalise import normalised
+from impasto.network.pickles import read_pickle
 from impasto.network.protocol import CAFFE, TORCHVISION, Preprocessing
 from impasto.network.soundness import check_means, check_numbers, check_sight, check_tensors
 from impasto.network.vgg import CHAINS, check_chain, layers_of
@@ -149,7 +147,7 @@ def _read(path: Path, size: int, beginning: bytes) -> Weights:
     if beginning[8:] == b"{":  # by content, not by name: there a safetensors file opens its JSON header
         tensors, metadata = _read_safetensors(path, int.from_bytes(beginning[:8], "little"))
     else:
-        tensors, metadata = _read_pickle(path, size), {}
+        tensors, metadata = read_pickle(path), {}
     stated = metadata.pop("impasto.digest", None)
     if stated is not None and stated != digest_of(tensors):
         raise WeightsError("its tensors are not those it was written with: the file is damaged")
@@ -176,46 +174,6 @@ def _read_safetensors(path: Path, header: int) -> tuple[dict[str, Tensor], dict[
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         return tensors, dict(file.metadata() or {})
-
-
-def _read_pickle(path: Path, size: int) -> dict[str, Tensor]:
-    try:
-        with Patient(path.open("rb", buffering=0)) as file:  # of a path torch would look at the suffix
-            _check_records(file, size)
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError("it is not a whole, plain file of tensors (code in it is never run)") from error
-    if not isinstance(loaded, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()
-    ):
-        raise WeightsError("it does not hold a dictionary of tensors")
-    return dict(loaded)
-
-
-def _check_records(file: BinaryIO, size: int) -> None:
-    """Raise WeightsError where a zip, torch's newer format, holds more than its own size, or a pickle too long."""
-    if file.read(4) == b"PK\3\4":
-        with zipfile.ZipFile(file) as records:
-            if sum(record.file_size for record in records.infolist()) > size:
-                raise WeightsError("it unpacks to more than its own size, which torch's own files never do")
-            if any(record.file_size > LONGEST for record in records.infolist() if record.filename.endswith(".pkl")):
-                raise WeightsError("it holds more than a dictionary of tensors")
-    file.seek(0)
-
-
-class Patient(io.BufferedReader):
-    """A file that is read so many times and no more: unpickling takes one for each thing that there is."""
-
-    patience = LONGEST
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes. Raises WeightsError where there is no end to it."""
-        self.patience -= 1
-        if self.patience < 0:
-            raise WeightsError("it holds more than a dictionary of tensors")
-        return super().read(size)
 
 
 def _by_layer(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
