@@ -137,7 +137,7 @@ OPTIONS = {
 def test_a_run_in_places_begins_as_a_whole_one(options):
     p, a = (noise(h, w, seed, torch.float32) for h, w, seed in ((267, 355, 1), (160, 160, 2)))
     regions = [] if "spectrum_weight" in options else [impasto.Region(mask(267, 355), "sample:wave")]
-    of = {"size": 355, "scales": 1, "style_weight": 1e7, "init": "style", **options}
+    of = {"size": 355, "scales": 1, "style_weight": 1e7, "init": "style", "precision": "float32", **options}
     whole, parts = (
         next(impasto.stylize(p, [a, "sample:swirl"], regions=regions, tile=tile, **of)) for tile in ("off", 128)
     )
