@@ -158,7 +158,7 @@ def test_a_painter_loads_and_measures_once(monkeypatch):
 def test_what_a_painter_keeps_does_not_grow_with_every_photograph(monkeypatch):
     """Though each has its own colours, and with them a painting of its own to be measured."""
     monkeypatch.setattr(kept, "MOST_SEEN", 3)
-    options = {**TWO_SIZES, "precision": "float32", "colour": "matched"}
+    options = {**SMALL, "precision": "float32", "colour": "matched"}
     painter, photographs = impasto.Painter("sample:wave", **options), [soft(seed) for seed in (3, 4, 5)]
     pictures = list(painter.paint_many(photographs))
     assert len(painter.kept.seen) == 3

@@ -18,7 +18,7 @@ from impasto.figures.paper import PAINTINGS, RATIOS, Subject, figure_1, figure_3
 from impasto.images.files import read
 from impasto.settings import Settings, validated
 
-SIZE, STEPS = 64, 32
+SIZE, STEPS = 64, 26
 
 
 @pytest.fixture(scope="module")
