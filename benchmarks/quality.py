@@ -7,7 +7,9 @@ settings; a picture that is there already, of an earlier call, is not painted ag
 peer's pictures, by the same names; where one is missing, and ``--checkout`` and ``--weights`` are given,
 style-transfer-pytorch paints it at its defaults, which takes long. ``--judge`` is a Python file with a function
 ``judge(result, content, style, size)`` that gives a mapping with ``style`` and ``content``, distances from the painting
-and the photograph: a network that nothing here is optimised for.
+and the photograph: a network that nothing here is optimised for. With ``--strengths`` each pair is painted at each of
+these as well, and it is told how near to the painting ours is where it is as far from the photograph as the peer's:
+between two pictures of which both are known, in proportion.
 
 - grain: the colours' root mean square above 1/4 cycle per pixel, over the larger of the photograph's and the
   painting's.
@@ -19,7 +21,7 @@ import argparse
 import importlib.util
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,12 @@ def measures(picture: Path, content: Path, style: Path, size: int, judge: Judge 
     return found
 
 
+def style_at(content: float, of_strengths: Sequence[dict[str, float]]) -> float:
+    """The distance from the painting where that from the photograph is ``content``; beyond what there is, the last."""
+    contents, styles = zip(*sorted((of["content"], of["style"]) for of in of_strengths), strict=True)
+    return float(np.interp(content, contents, styles))
+
+
 def judge_in(path: Path | None) -> Judge | None:
     """The function of that file."""
     if path is None:
@@ -137,6 +145,7 @@ def main() -> None:
     parser.add_argument("--styles", type=Path, nargs="+", required=True)
     parser.add_argument("--pairs", nargs="+", help="CONTENT-STYLE, names without endings; without, all")
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--strengths", type=float, nargs="+", default=[], help="at which each pair is painted as well")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="another of our settings")
     parser.add_argument("--judge", type=Path, help="a Python file with the judge")
     parser.add_argument("--peer", type=Path, help="folder with the peer's pictures")
@@ -148,6 +157,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     judge, options = judge_in(args.judge), {"size": args.size} | dict(o.split("=", 1) for o in args.option)
     results: dict[str, dict[str, dict[str, float]]] = {}
+    nearer: dict[str, float] = {}
     rows = []
     print(f"{'':32}{'who':9}{'style':>7}{'content':>9}{'grain':>7}{'edges':>7}{'s':>6}")
     for content in args.contents:
@@ -155,8 +165,9 @@ def main() -> None:
             name = f"{content.stem}-{style.stem}"
             if args.pairs and name not in args.pairs:
                 continue
-            pictures = {"impasto": args.out / f"{name}.png"}
-            seconds = {"impasto": painted(content, style, pictures["impasto"], options)}
+            ours = {"impasto": options} | {f"at {s:g}": options | {"strength": s} for s in args.strengths}
+            pictures = {who: args.out / f"{name}{who.removeprefix('impasto')}.png" for who in ours}
+            seconds = {who: painted(content, style, pictures[who], ours[who]) for who in ours}
             if args.peer is not None:
                 pictures["peer"] = args.peer / f"{name}.png"
                 by_the_peer(content, style, pictures["peer"], args)
@@ -164,12 +175,20 @@ def main() -> None:
                 who: measures(path, content, style, args.size, judge) for who, path in pictures.items() if path.exists()
             }
             rows.append([content, style, *pictures.values()])
+            if args.strengths and judge and "peer" in results[name]:
+                at = style_at(results[name]["peer"]["content"], [results[name][who] for who in ours])
+                nearer[name] = at / results[name]["peer"]["style"]
             for who, of in results[name].items():
                 numbers = "".join(f"{of.get(key, float('nan')):{w}.3f}" for key, w in (("style", 7), ("content", 9)))
                 numbers += f"{of['grain']:7.2f}{of['edges']:7.2f}{seconds.get(who, float('nan')):6.0f}"
                 print(f"{name:32}{who:9}{numbers}", flush=True)
-            (args.out / "results.json").write_text(json.dumps({"seconds": seconds, "pairs": results}, indent=1))
+            told = {"seconds": seconds, "pairs": results, "as far as the peer's": nearer}
+            (args.out / "results.json").write_text(json.dumps(told, indent=1))
             sheet(rows, args.out / "sheet.jpg")
+    for name, ratio in nearer.items():
+        print(f"{name:32}as far as the peer's, its distance from the painting {ratio:.2f} times the peer's")
+    if nearer:
+        print(f"on average {sum(nearer.values()) / len(nearer):.2f} times")
     for who in ("impasto", "peer"):
         distances = [of[who]["content"] for of in results.values() if who in of and "content" in of[who]]
         if len(distances) > 1:

@@ -67,7 +67,9 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     assert len([line for line in "\n".join(code).splitlines() if line.strip()]) <= 12
     names: dict = {}
     for cell in code:
-        *before, last = ast.parse(cell.replace("size=256", "size=64").replace("strength=0.5", "strength=0.5, steps=20")).body
+        *before, last = ast.parse(
+            cell.replace("size=256", "size=64").replace("strength=0.5", "strength=0.5, steps=20")
+        ).body
         exec(compile(ast.Module(before, []), "cell", "exec"), names)
         names["shown"] = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
         if hasattr(names["shown"], "_repr_png_"):
