@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
 from impasto.gradients import FirstAndSecondMoment
-from impasto.losses import content_loss, gram, spectrum, spectrum_loss, style_loss, total_variation
+from impasto.losses import content_loss, gradient_magnitude, gram, spectrum, spectrum_loss, style_loss, total_variation
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
 
@@ -65,6 +65,15 @@ def test_total_variation_sums_squared_differences_of_neighbours(h, w, seed):
     assert total_variation(torch.tensor(x)).item() == pytest.approx(down + right, rel=1e-12, abs=1e-12)
 
 
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_the_gradients_magnitude_is_of_all_colours_together(h, w, seed):
+    x = np.random.default_rng(seed).random((1, 3, h, w))
+    right = np.diff(x, axis=3, append=x[..., -1:])
+    down = np.diff(x, axis=2, append=x[..., -1:, :])
+    by_hand = np.sqrt((right**2 + down**2).sum(axis=1) + (2 / 255) ** 2)
+    np.testing.assert_allclose(gradient_magnitude(torch.tensor(x)).numpy(), by_hand, rtol=1e-12)
+
+
 def test_gradients_equal_finite_differences():
     rng = np.random.default_rng(0)
     F = torch.tensor(rng.normal(size=(4, 7)), requires_grad=True)
@@ -73,6 +82,8 @@ def test_gradients_equal_finite_differences():
     assert torch.autograd.gradcheck(lambda F: content_loss(F, P), F)
     assert torch.autograd.gradcheck(lambda F: style_loss(gram(F), gram(P), 7, 7), F)
     assert torch.autograd.gradcheck(total_variation, x)
+    assert torch.autograd.gradcheck(gradient_magnitude, x)
+    assert torch.autograd.gradcheck(gradient_magnitude, torch.full_like(x, 0.5).requires_grad_(True))  # flat
 
 
 def test_moments_and_their_gradient_are_those_of_autograd():

@@ -12,8 +12,8 @@ from impasto.content import CONTENT_LOSSES
 from impasto.features import Place
 from impasto.losses import laplacian, luminance, spectrum
 from impasto.objective import TotalLoss, content_targets, style_targets
-from impasto.style import STYLE_LOSSES
-from impasto.terms import CELL, Content, Lines, Spectrum, Style, Temporal, Term, Variation
+from impasto.style import EXCESS, STYLE_LOSSES
+from impasto.terms import CELL, PIXELS, Content, Lines, Spectrum, Style, Temporal, Term, Variation
 
 STRIDE = 16
 """px, of the deepest layer; of conv3_1 it would be 4."""
@@ -59,7 +59,8 @@ def every_term(network, height: int, width: int, content: dict[str, float], styl
     ]
     for name, of in STYLE_LOSSES.items():
         terms.append(Style(of, style_targets(network, a, style, of), style, 300.0, name))
-    return terms
+    flat = style_targets(network, a / 5, {PIXELS: 1.0}, EXCESS["replicate"])
+    return [*terms, Style(EXCESS["replicate"], flat, {PIXELS: 1.0}, 300.0, "excess")]
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,8 @@ def compare(network, terms: list[Term], x: torch.Tensor, parts: list[Place]) -> 
     assert sum(place.pixels for place in parts) == x.shape[2] * x.shape[3]
     whole, gradient = TotalLoss(network, terms).value_and_gradient(x)
     values, found = TotalLoss(network, terms, parts).value_and_gradient(x)
-    assert set(values) == {"content", "alike", "lines", "tv", "spectrum", "temporal", *STYLE_LOSSES}
+    assert set(values) == {"content", "alike", "lines", "tv", "spectrum", "temporal", "excess", *STYLE_LOSSES}
+    assert whole["excess"] > 0
     for name, value in whole.items():
         assert values[name] == pytest.approx(value, rel=1e-10), name
     torch.testing.assert_close(found, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))

@@ -195,6 +195,7 @@ VALID = {
     "style_weight": WEIGHTS | st.just("auto"),
     "strength": st.floats(0, 1),
     "tv_weight": WEIGHTS,
+    "excess_tv_weight": WEIGHTS,
     "keep_lines": WEIGHTS,
     "content_layers": OF_LAYERS,
     "style_layers": OF_LAYERS,
@@ -295,7 +296,8 @@ def test_the_papers_preset_is_the_papers():
     assert paper.style_layers == {f"conv{block}_1": 1 / 5 for block in range(1, 6)}
     assert paper.style_loss == {"gram": 1.0}
     assert (paper.content_layers, paper.content_weight, paper.style_weight) == ({"conv4_2": 1.0}, 1, 1e8)
-    assert (paper.pooling, paper.edges, paper.smooth_chroma, paper.tv_weight) == ("average", "black", False, 0)
+    assert (paper.pooling, paper.edges, paper.smooth_chroma) == ("average", "black", False)
+    assert (paper.tv_weight, paper.excess_tv_weight) == (0, 0)
 
 
 def test_the_defaults_are_in_the_registries():

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from impasto.features import Features
-from impasto.style import STYLE_LOSSES, Distance, Moments, StyleLoss, both_moments, directions
+from impasto.style import EXCESS, STYLE_LOSSES, Distance, Moments, StyleLoss, both_moments, directions
 
 N, HEIGHT, WIDTH = 5, 6, 7
 
@@ -136,6 +136,45 @@ def test_moments_are_mean_and_covariance(seed):
     np.testing.assert_allclose(found.covariance.numpy(), C, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.along(torch.tensor(U)).numpy(), U.T @ C @ U, rtol=1e-9, atol=1e-11)
     assert float(found.variance) == pytest.approx(np.trace(C), rel=1e-9, abs=1e-12)
+
+
+def pixels(seed: int, contrast: float = 1.0) -> np.ndarray:
+    return contrast * np.random.default_rng(seed).random((1, 3, HEIGHT, WIDTH))
+
+
+def amount(x: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Σ g |∇x| / Σ g, pixel by pixel."""
+    g, total = np.ones((HEIGHT, WIDTH)) if weights is None else weights, 0.0
+    for i in range(HEIGHT):
+        for j in range(WIDTH):
+            below, right = x[0, :, min(i + 1, HEIGHT - 1), j], x[0, :, i, min(j + 1, WIDTH - 1)]
+            squares = ((below - x[0, :, i, j]) ** 2).sum() + ((right - x[0, :, i, j]) ** 2).sum()
+            total += g[i, j] * (squares + (2 / 255) ** 2) ** 0.5
+    return total / g.sum()
+
+
+EXCESS_OF_PIXELS = EXCESS["replicate"]
+
+
+def of_pixels(x: np.ndarray, weights: np.ndarray | None = None) -> Features:
+    F = Features(torch.tensor(x))
+    return F if weights is None else F.guided(torch.tensor(weights))
+
+
+@given(st.integers(0, 2**32 - 2), st.floats(0.1, 2), st.booleans())
+def test_excess_is_of_more_variation_alone(seed, contrast, guided):
+    weights = np.random.default_rng(seed).random((HEIGHT, WIDTH)) + 0.1 if guided else None
+    x, a = pixels(seed, contrast), pixels(seed + 1)
+    found = float(
+        EXCESS_OF_PIXELS.loss(EXCESS_OF_PIXELS.statistic(of_pixels(x, weights)), target(EXCESS_OF_PIXELS, of_pixels(a)))
+    )
+    assert found == pytest.approx(max(0, amount(x, weights) - amount(a)) ** 2, rel=1e-9, abs=1e-12)
+
+
+def test_the_gradient_of_excess_equals_finite_differences():
+    a = target(EXCESS_OF_PIXELS, of_pixels(pixels(1, 0.3)))
+    x = torch.tensor(pixels(2), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: EXCESS_OF_PIXELS.loss(EXCESS_OF_PIXELS.statistic(Features(x)), a), x)
 
 
 def test_a_function_and_an_entry_make_a_style_loss(monkeypatch):

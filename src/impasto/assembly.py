@@ -20,8 +20,8 @@ from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.paintings import roles, shares
 from impasto.regions import Guides, Mask, Painted, Region, fitted, guides, mask_in, rest_of
 from impasto.settings import Settings
-from impasto.style import STYLE_LOSSES, StyleLoss
-from impasto.terms import CELL, Content, Lines, Spectrum, Style, Term, Variation
+from impasto.style import EXCESS, STYLE_LOSSES, StyleLoss
+from impasto.terms import CELL, PIXELS, Content, Lines, Spectrum, Style, Term, Variation
 from impasto.tiling import WHOLE, Cut
 
 LINES_WEIGHT = 3e4
@@ -125,7 +125,7 @@ def objective_of(  # noqa: PLR0913
         terms.append(content_term(settings, of_picture, photograph, counts.get("content"), cut, disk))
     if paintings and settings.style_weight:
         rest = (
-            guides(of_picture, rest_of([region.mask for region in regions]), settings.style_layers, settings.carried)
+            guides(of_picture, rest_of([region.mask for region in regions]), guided(settings), settings.carried)
             if regions
             else None
         )
@@ -197,11 +197,27 @@ def style_terms(
     of_layer, beta = (None, settings.beta) if where is None else (where.of_layer, settings.beta * where.part)
     terms = []
     for painting, layers, mask in zip(paintings, layers_of, of_paintings or [None] * len(paintings), strict=True):
-        counted = [] if mask is None else [guides(network, mask, layers, settings.carried).of_layer]
+        counted = [] if mask is None else [guides(network, mask, guided(settings), settings.carried).of_layer]
         for of, weight in style_losses_of(settings).items() if layers else ():
             target = targets(network, painting, layers, of, *counted)
             terms.append(Style(of, target, layers, beta * weight, multiple=multiple, guides=of_layer))
+        if pixels := pixels_of(settings, layers):
+            target = targets(network, painting, pixels, EXCESS["replicate"], *counted)
+            of, weight = EXCESS["circular" if settings.tileable else "replicate"], settings.excess_tv_weight
+            terms.append(Style(of, target, pixels, beta * weight, "excess", multiple, of_layer))
     return terms
+
+
+def guided(settings: Settings) -> list[str]:
+    """What a region's mask is carried to."""
+    return [*settings.style_layers, *([PIXELS] if settings.excess_tv_weight else [])]
+
+
+def pixels_of(settings: Settings, layers: Mapping[str, float]) -> dict[str, float]:
+    """How much a painting that counts so much in these ``layers`` counts for the pixels: as in the finest one."""
+    finest, whole = next(iter(settings.style_layers.items()))
+    part = layers.get(finest, 0.0) / whole if whole else 0.0
+    return {PIXELS: part} if part and settings.excess_tv_weight else {}
 
 
 def style_terms_of_region(
@@ -214,7 +230,7 @@ def style_terms_of_region(
 ) -> list[Style]:
     """Those of a region's own painting, which ``network`` sees; ``of_picture`` is the one that sees the picture."""
     assert region.painting is not None
-    where = guides(of_picture, region.mask, settings.style_layers, settings.carried)
+    where = guides(of_picture, region.mask, guided(settings), settings.carried)
     alone = settings.model_copy(update={"blend": None})
     targets = partial(in_places, style_targets, cut)
     return style_terms(alone, network, [region.painting], multiple, targets, where, [region.of_painting])

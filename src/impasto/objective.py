@@ -296,7 +296,9 @@ def targets(
 
     def sums_at(place: Place) -> SumsOfTerms:
         view = image[..., *place.seen()]
-        found = features_of(network, network(view, set(layers)), place)
+        of_network = set(layers) - {PIXELS}
+        seen = {**(network(view, of_network) if of_network else {}), **({PIXELS: view} if PIXELS in layers else {})}
+        found = features_of(network, seen, place)
         guided = found if guides is None else {layer: F.guided(guides[layer]) for layer, F in found.items()}
         if disk is not None:
             disk.rest()

@@ -17,6 +17,7 @@ from impasto.images.files import Source
 from impasto.losses import luminance
 from impasto.network.protocol import Network
 from impasto.network.vgg import VGG
+from impasto.terms import PIXELS
 
 Mask = Float[Tensor, "1 1 h w"]
 """1 where the region is, 0 elsewhere, and between at soft edges."""
@@ -95,6 +96,9 @@ def guides(network: Network, mask: Mask, layers: Collection[str], carried: str =
 
 def map_sizes(network: Network, layers: Collection[str], mask: Mask) -> dict[str, Sequence[int]]:
     """h_l and w_l of these layers, of a picture as large as ``mask``; a network that cannot tell is asked to look."""
+    if PIXELS in layers:
+        rest = set(layers) - {PIXELS}
+        return {PIXELS: mask.shape[2:], **(map_sizes(network, rest, mask) if rest else {})}
     if isinstance(network, VGG):
         return {layer: network.map_size(layer, *mask.shape[2:]) for layer in layers}
     seen = network(mask.expand(-1, 3, -1, -1).to(dtype_of(network)), layers)

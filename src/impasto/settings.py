@@ -243,6 +243,9 @@ class Settings(BaseModel):
     tv_weight: Weight = 0.0
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
+    excess_tv_weight: Weight = 10.0
+    """How much a picture is held to no more total variation than its painting has, beside β: see ``style.excess``. The
+    paper's: 0."""
     keep_lines: Weight = 0.0
     """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 0.3 is a touch, 1
     holds them; 3 and more for some grain."""
@@ -393,6 +396,7 @@ class Options(TypedDict, total=False):
     style_weight: float | Literal["auto"]
     strength: float
     tv_weight: float
+    excess_tv_weight: float
     keep_lines: float
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]

@@ -80,7 +80,7 @@ def test_json_lines_tell_every_step_and_the_terms_sum_to_the_loss(impasto, small
     _, *lines, _ = events(told.out)
     assert [line["step"] for line in lines[:-1]] == [0, 1, 2, 3]
     for line in lines:
-        assert set(line["terms"]) == {"content", "style", "tv"}
+        assert set(line["terms"]) == {"content", "style", "excess", "tv"}
         assert math.fsum(line["terms"].values()) == pytest.approx(line["loss"], rel=1e-12)
         assert line["loss"] > 0
     evaluations = [line["evaluations"] for line in lines[:-1]]
@@ -265,7 +265,7 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
     "--style-loss gaussian,moments=0.5 --content-loss self-similarity --spectrum-weight 0.5 "
-    "--tv-weight 0.5 --init noise --seed 7 --quality draft --scales 2 "
+    "--tv-weight 0.5 --excess-tv-weight 3 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
     "--carried all --photoreal --tileable "
     "--memory 5GB --tile 512 "
@@ -306,6 +306,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         full_steps_to=800,
         strength=0.25,
         tv_weight=0.5,
+        excess_tv_weight=3,
         init="noise",
         seed=7,
         quality="draft",

@@ -296,6 +296,16 @@ TvWeight = Annotated[
         "--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", **NUMBER, default="0"
     ),
 ]
+ExcessTvWeight = Annotated[
+    float | None,
+    option(
+        "--excess-tv-weight",
+        panel=LOSS,
+        text="Of more total variation than the painting has: what is flat there is flat here.",
+        **NUMBER,
+        default="10",
+    ),
+]
 ContentLoss = Annotated[
     str | None,
     option(
