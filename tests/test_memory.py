@@ -198,7 +198,7 @@ def test_more_memory_is_another_way():
     assert sides[0] == LEAST_SIDE
     assert planned([of], least).told == {"tile": LEAST_SIDE, "tiles": [LEAST_SIDE], "on_disk": True}
     with pytest.raises(
-        LimitError, match=r"6000 x 4000 px takes .* GB of memory at least.*paint a smaller one.*`memory`"
+        LimitError, match=r"not enough memory: a .*6000 x 4000 px takes .* GB at least.*paint a smaller one.*`memory`"
     ):
         planned([of], least - 1)
 

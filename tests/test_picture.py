@@ -144,7 +144,7 @@ def test_a_painter_loads_and_measures_once(monkeypatch):
     painter = impasto.Painter("sample:wave", **TWO_SIZES, precision="float32")
     first = painter.paint("sample:chelsea")
     calls = {name: function.calls for name, function in counted.items()}
-    assert calls == {"load_network": 1, "style_targets": 2}  # one for each size
+    assert calls == {"load_network": 1, "style_targets": 4}  # for each size the features, and the pixels
     second = painter.paint(soft(3))
     third, fourth = painter.paint_many(["sample:chelsea", soft(3)])
     assert {name: function.calls for name, function in counted.items()} == calls

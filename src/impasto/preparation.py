@@ -28,9 +28,9 @@ from impasto.regions import Mask, Region, guides
 from impasto.settings import Settings
 from impasto.solver import LBFGS, Objective, solver_of
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
-from impasto.tensors import free_memory
+from impasto.tensors import free_memory, space_left
 from impasto.terms import Temporal, Term
-from impasto.tiling import SIDES, Cut, InPlaces, Needs, Plan, bytes_of, planned
+from impasto.tiling import COMPILED, PROGRAM, SIDES, Cut, InPlaces, Needs, Plan, bytes_of, planned
 from impasto.views import (
     AlongEdgesOf,
     Continued,
@@ -182,9 +182,10 @@ def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> 
 
 
 def plan_of(settings: Settings, network: Network, height: int, width: int, device: torch.device, maps: float) -> Plan:
-    """How a run of this size fits into memory: what the settings allow of it, or nine tenths of what is free; on a GPU
-    two fifths of that for an evaluation. Raises LimitError where it does not."""
-    memory = settings.memory or round(0.9 * free_memory(device))
+    """How a run of this size fits into memory: what the settings allow of it, or nine tenths of what is free, and no
+    more than the process may take; on a GPU two fifths of that for an evaluation. Raises LimitError where it does not.
+    """
+    memory = min(settings.memory or round(0.9 * free_memory(device)), PROGRAM + space_left() - COMPILED)
     layers = {**settings.content_layers, **settings.style_layers}
     history = getattr(solver_of(settings.solver), "history", 2)
     needs = [

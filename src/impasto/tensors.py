@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ def memory_of_machine() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def space_left() -> int:
+    """Bytes of addresses that this process may still take, where Linux has a limit of them (ulimit -v); else more than
+    there are."""
+    if sys.platform != "linux":
+        return sys.maxsize
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return most - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 def free_memory(device: "torch.device") -> int:
     """Bytes that a GPU can still give to this process, or the machine."""
     import torch
@@ -165,6 +179,7 @@ __all__ = [
     "once",
     "returned",
     "side_by_side",
+    "space_left",
     "wide",
     "without_threads_of_a_parent",
 ]

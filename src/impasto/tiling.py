@@ -244,6 +244,10 @@ class Needs:
         return (self.targets if side else 0) + self.pairs // 2
 
 
+COMPILED = 100 * 2**20
+"""Bytes of addresses, at most, that oneDNN takes for the code that it compiles: where it finds none it ends the
+program, without an exception."""
+
 PROGRAM = 450 * 2**20
 """Bytes, of Python, torch, a network and what convolutions want besides."""
 
@@ -278,8 +282,9 @@ def planned(needs: Sequence[Needs], memory: int, tile: str | int = "auto") -> Pl
     total = last.total(side, on_disk=on_disk)
     if total > memory and tile == "auto":
         raise LimitError(
-            f"a picture of {last.width} x {last.height} px takes {gigabytes(total)} of memory at least, and there are "
-            f"{gigabytes(memory)}: paint a smaller one, or say with `memory` that more may be taken"
+            f"not enough memory: a picture of {last.width} x {last.height} px takes {gigabytes(total)} at least, and "
+            f"there are {gigabytes(memory)}: paint a smaller one, or say with `memory` (and ulimit -v, where that is "
+            "set) that more may be taken"
         )  # whoever says how has the last word
     of_smaller = [
         next((side for side in sides if of.total(side, on_disk=on_disk) <= memory), sides[-1]) for of in smaller

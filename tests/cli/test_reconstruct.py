@@ -48,7 +48,7 @@ def test_json_and_silence(impasto, photograph, painting, quick, name):
     _, *steps, saved, _ = map(json.loads, told.out.splitlines())
     count = 11 if name == "texture" else 3  # at three sizes, 3 steps at each but the last
     assert [step["step"] for step in steps] == list(range(count))
-    assert set(saved["terms"]) == {"content" if name == "content" else "style"}
+    assert set(saved["terms"]) == {"content": {"content"}, "style": {"style"}, "texture": {"style", "excess"}}[name]
     told = impasto(*arguments, *quick, "--quiet", "-o", "b.png")
     assert (told.code, told.out, told.err) == (0, "", "")
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()

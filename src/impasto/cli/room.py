@@ -8,6 +8,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from impasto.errors import LimitError
+from impasto.tensors import space_left
 
 MB = 2**20
 
@@ -59,16 +60,6 @@ def threads_of(library: str) -> int:
     said = [os.environ.get(name, "").partition(",")[0] for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")]
     of_blas, of_all = (int(number) if number.isdecimal() and int(number) else None for number in said)
     return min(of_blas or of_all or cpus, cpus) if library == "numpy" else of_all or cpus
-
-
-def space_left() -> int:
-    """Bytes of addresses that this process may still take."""
-    import resource
-
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if most == resource.RLIM_INFINITY:
-        return sys.maxsize
-    return most - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def memory_left() -> int:
