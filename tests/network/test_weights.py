@@ -477,14 +477,15 @@ def test_a_pickle_without_end_is_given_up(damaged, spacious, zipped):
         read_weights(damaged(rezipped(spacious, pkl=endless) if zipped else endless))
 
 
-def doubled(times):
+def doubled(times, kept=b"q\x01"):
     """A pickle of { t: None }, t a tuple of the same tuple twice, that of the same twice, and so on: some hundred
     bytes, and a key that takes 2 ** times steps to be looked up."""
-    return b"\x80\x02})q\x01" + b"h\x01\x86q\x01" * times + b"Ns."
+    return b"\x80\x02})q\x01" + (b"h\x01\x86" + kept) * times + b"Ns."
 
 
 COSTLY = {
     "a tuple of tuples": doubled(64),
+    "one that is kept in two places": doubled(64, b"q\x02q\x01"),
     "a thousand million numbers": b"\x80\x02}cbuiltins\nset\ncbuiltins\nbytearray\nJ\x00\xca\x9a;\x85R\x85RNs.",
     "the same of a counter": b"\x80\x02ccollections\nCounter\ncbuiltins\nbytearray\nJ\x00\xca\x9a;\x85R\x85R.",
 }

@@ -89,9 +89,10 @@ def check_pickle(file: io.BufferedReader | io.BytesIO) -> None:
             raise WeightsError(NOT_PLAIN)
         if opcode.name in GETS and argument in tuples:
             raise WeightsError("it holds more than a dictionary of tensors")
-        if opcode.name in PUTS and last in TUPLES:
+        if opcode.name not in PUTS:
+            last = opcode.name
+        elif last in TUPLES:  # what was made last is what is kept
             tuples.add(argument)
-        last = opcode.name
 
 
 class Patient(io.BufferedReader):
