@@ -1,5 +1,6 @@
 """Many pictures: named, found again, painted once, whatever happens to the processes."""
 
+import contextlib
 import shutil
 import threading
 from pathlib import Path
@@ -161,8 +162,9 @@ def test_what_always_dies_is_told(settings, folder, painting, tmp_path):
     def kill():
         while not over.wait(0.05):
             for child in psutil.Process().children():
-                if "spawn_main" in " ".join(child.cmdline()):
-                    child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended of itself by now
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
