@@ -117,8 +117,8 @@ def memory_of_machine() -> int:
 
 
 def space_left() -> int:
-    """Bytes of addresses that this process may still take, where Linux has a limit of them (ulimit -v); else more than
-    there are."""
+    """Bytes of addresses that this process may still take, where Linux has a limit of them (ulimit -v) and tells how
+    many are taken; else more than there are."""
     if sys.platform != "linux":
         return sys.maxsize
     import resource
@@ -126,7 +126,11 @@ def space_left() -> int:
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return sys.maxsize
-    return most - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    try:
+        taken = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):  # where /proc is not there, or not to be read
+        return sys.maxsize
+    return most - taken * resource.getpagesize()
 
 
 def free_memory(device: "torch.device") -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from impasto import facade
+from impasto import facade, tensors
 from impasto.checkpoints import Checkpoint
 from impasto.cli import room
 from impasto.errors import LimitError
@@ -164,3 +164,17 @@ def test_what_is_wrong_otherwise_is_not_called_lack_of_memory(impasto, small, mo
     monkeypatch.setattr(facade, "stylize", steps)
     with pytest.raises(RuntimeError, match="shapes"):
         impasto(*small, "-o", "x.png")
+
+
+@linux
+def test_where_linux_does_not_tell_what_is_taken_there_is_no_limit(monkeypatch):
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2**40, 2**40))
+    assert 0 < tensors.space_left() < 2**40
+
+    def unreadable(_):
+        raise PermissionError("/proc is hidden")
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    assert tensors.space_left() == sys.maxsize
