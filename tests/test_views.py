@@ -12,7 +12,20 @@ import impasto
 from impasto.assembly import objective_of
 from impasto.losses import LUMINANCE, laplacian, luminance
 from impasto.settings import Settings
-from impasto.views import AlongEdgesOf, Through, WithLabOf, as_it_is, grey, is_grey, lab_of, smooth_chroma, srgb_of
+from impasto.solver import minimise
+from impasto.views import (
+    AlongEdgesOf,
+    Through,
+    WithColoursOf,
+    WithLabOf,
+    as_it_is,
+    grey,
+    is_grey,
+    lab_of,
+    smooth_chroma,
+    srgb_of,
+    within,
+)
 
 
 def noise(height: int, width: int, seed: int = 0, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
@@ -124,3 +137,26 @@ def test_lines_are_kept_the_more_the_more_is_asked():
         picture = impasto.paint(p, a, size=64, steps=30, keep_lines=keep_lines).tensor
         lost.append(float((laplacian(picture) - laplacian(p)).square().sum()))
     assert lost[0] > lost[1] > lost[2]
+
+
+def test_what_is_beyond_is_pushed_back_and_no_further():
+    x = torch.tensor([-0.5, -0.5, 0.3, 0.3, 1.5, 1.5], dtype=torch.float64, requires_grad=True)
+    pushed = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    held = within(x)
+    assert held.tolist() == [0, 0, 0.3, 0.3, 1, 1]
+    (gradient,) = torch.autograd.grad(held, x, pushed)
+    assert gradient.tolist() == [0, -1, 1, -1, 1, 0]
+
+
+def test_luminance_beyond_what_a_colour_allows_comes_back():
+    """White under red, towards a darker red."""
+    red = torch.tensor([0.9, 0.2, 0.2], dtype=torch.float64).view(1, 3, 1, 1).expand(1, 3, 6, 6)
+    view = WithColoursOf(red)
+    wanted = view(torch.full_like(red, 0.3))
+
+    class Towards:
+        def value_and_gradient(self, image):
+            return {"all": float((image - wanted).square().sum())}, 2 * (image - wanted)
+
+    *_, last = minimise(Through(Towards(), view), torch.ones_like(red), 40, "adam")
+    torch.testing.assert_close(view(last.image), wanted, rtol=0, atol=0.02)

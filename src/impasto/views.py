@@ -48,6 +48,28 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"], edges: str = "replicate") -> 
     return seen
 
 
+class Within(torch.autograd.Function):
+    """``clamp``, whose gradient is 0 only where it would push further out what is beyond. With the derivative, which is
+    0 wherever something is beyond, a solver of large steps would never bring that back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, least: Tensor | float, most: Tensor | float) -> Tensor:
+        ctx.save_for_backward(x < least, x > most)
+        return x.clamp(least, most)  # type: ignore[arg-type]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,), (below, above) = gradients, ctx.saved_tensors
+        outwards = (below & (gradient > 0)) | (above & (gradient < 0))
+        return gradient.masked_fill(outwards, 0), None, None
+
+
+def within(x: Tensor, least: Tensor | float = 0.0, most: Tensor | float = 1.0) -> Tensor:
+    """``x`` held to what is between ``least`` and ``most``."""
+    held: Tensor = Within.apply(x, least, most)  # type: ignore[no-untyped-call]
+    return held
+
+
 class WithColoursOf:
     """The view of an image's luminance with the colours of ``photograph``: c = p − luminance(p), which has none, and is
     kept but for rounding. Luminance is held to where c leaves it within [0, 1]."""
@@ -64,7 +86,7 @@ class WithColoursOf:
 
     def __call__(self, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         c, least, most = self.colours(*image.shape[2:])
-        return (luminance(image).clamp(least, most) + c).clamp(0, 1)
+        return (within(luminance(image), least, most) + c).clamp(0, 1)
 
 
 class WithLabOf:
@@ -149,7 +171,7 @@ class AlongEdgesOf:
         mean_p = blurred(p, radius)
         a = (blurred(I * p, radius) - mean * mean_p) / (variance + 1e-3)
         b = mean_p - a * mean
-        return (blurred(a, radius) * I + blurred(b, radius)).clamp(0, 1)
+        return within(blurred(a, radius) * I + blurred(b, radius))
 
 
 def blurred(x: Float[Tensor, "1 c h w"], radius: int) -> Float[Tensor, "1 c h w"]:
