@@ -28,10 +28,10 @@ def best_of(steps):
 
 
 WAYS = {
-    "lbfgs": {},
-    "adam": {"solver": "adam"},
+    "adam": {},
+    "lbfgs": {"solver": "lbfgs"},
     "paper": {"preset": "paper", "steps": 6, "coarse_steps": 1},
-    "auto": {"steps": "auto", "quality": "draft", "size": 64},
+    "auto": {"steps": "auto", "quality": "draft", "size": 64, "solver": "lbfgs"},
     "places": {"tile": 64, "steps": 4},
     "colours": {"colour": "photo", "keep_lines": 0.5, "spectrum_weight": 1, "steps": 4},
 }
@@ -61,12 +61,13 @@ def test_pairs_that_lay_on_a_disk_lie_there_again(photograph, painting, tiny, tm
     monkeypatch.setattr(solver, "SMALL", 0)
     monkeypatch.setattr(checkpoints, "SMALL", 0)
     monkeypatch.setattr(preparation, "plan_of", lambda *_, **__: Plan((64, 64), on_disk=True, bytes=0))
-    run = steps_of(photograph, painting, tiny, steps=6)
+    how = {"steps": 6, "solver": "lbfgs"}
+    run = steps_of(photograph, painting, tiny, **how)
     *_, before = islice(run, 12)
     run.save(tmp_path / "kept")
     last = best_of([before, *run])
     monkeypatch.setattr(preparation, "plan_of", None)  # it goes on as it was planned
-    resumed = steps_of(photograph, painting, tiny, steps=6, resume=tmp_path / "kept")
+    resumed = steps_of(photograph, painting, tiny, **how, resume=tmp_path / "kept")
     assert len(resumed.of.disk.tensors) > 0
     assert {pair.s.dtype for pair in resumed.course.state.descent.state.pairs} == {torch.bfloat16}
     assert torch.equal(best_of(resumed).image, last.image)

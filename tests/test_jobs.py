@@ -198,7 +198,7 @@ MISTAKES = {
     "[settings]\nsize = 5": (UsageError, "settings: size: Input should be greater than or equal to 16, not 5"),
     "[settings]\nsize = 'big'": (UsageError, "settings: size: "),
     "[settings]\npreset = 'peper'": (UsageError, "settings: preset: one of paper"),
-    "[settings]\nsolver = 'sgd'": (UsageError, "settings: solver: there is no 'sgd', but lbfgs, adam"),
+    "[settings]\nsolver = 'sgd'": (UsageError, "settings: solver: there is no 'sgd', but adam, lbfgs"),
     "[settings]\nnetwork = 'vgg20'": (UsageError, "settings: network: there is no 'vgg20', but lite, vgg19"),
     "[settings]\nstyle_loss = {own = 1}": (UsageError, "settings: style_loss: there is no 'own', but gram"),
     "[settings.style_layers]\nconv1_1 = -1": (UsageError, "settings: style_layers: conv1_1: "),

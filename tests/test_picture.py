@@ -113,7 +113,7 @@ def test_steps_know_where_they_are():
     best = [step for step in steps if step.best][-1]
     assert best.merit == max(step.merit for step in steps)
     assert best.picture.recipe["step"] == best.index
-    assert next(impasto.stylize(soft(1), soft(2), size=48, steps="auto")).total is None
+    assert next(impasto.stylize(soft(1), soft(2), size=48, steps="auto", solver="lbfgs")).total is None
 
 
 def test_on_step_sees_all_and_stops_a_run():

@@ -46,7 +46,7 @@ def test_a_large_picture_begins_as_a_small_one_does():
     begun = [[factor * of.size for factor in of.factors] for of in (small, large)]
     assert begun[0] == [128, 256, 512]
     assert [round(size) for size in begun[1]] == [128, 256, 512, 1024, 2048, 4096, 6000]
-    assert [large.steps_at(factor) for factor in large.factors] == [105, 105, 105, 105, 53, 27, 12]
+    assert [large.steps_at(factor) for factor in large.factors] == [150, 150, 150, 150, 75, 38, 18]
 
 
 @settings(max_examples=30, deadline=None)
@@ -107,11 +107,10 @@ def test_the_best_step_has_the_full_size_and_the_least_loss_of_that_size():
     assert best.loss == min(step.loss for step in steps if step.image.shape == best.image.shape)
 
 
-@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
-def test_auto_goes_on_as_long_as_ten_steps_show(solver):
+def test_auto_goes_on_as_long_as_ten_steps_show():
     full = {}
     for quality, enough in ENOUGH.items():
-        steps = follow(Settings(size=400, quality=quality, solver=solver), 0.25 + noise(300, 400) / 2, floor=500.0)
+        steps = follow(Settings(size=400, quality=quality, solver="lbfgs"), 0.25 + noise(300, 400) / 2, floor=500.0)
         full[quality] = [step.loss for step in steps if step.image.shape[3] == 400]
         best = list(accumulate(full[quality], min))
         falls = [(before - now) / now for before, now in zip(best, best[10:], strict=False)]
@@ -122,7 +121,7 @@ def test_auto_goes_on_as_long_as_ten_steps_show(solver):
 
 
 def test_the_next_precision_goes_on_where_one_finds_nothing():
-    run = Settings(size=64, steps=6)
+    run = Settings(size=64, steps=6, solver="lbfgs")
     steps = follow(run, noise(64, 64), stuck=True)
     assert [step.index for step in steps] == list(range(len(steps)))
     assert len(steps) > 1

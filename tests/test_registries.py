@@ -82,7 +82,7 @@ def test_an_entry_is_there_in_python_on_the_command_line_in_the_help_and_in_the_
 @pytest.mark.parametrize("option", ["solver", "style_loss", "content_loss", "pooling"])
 def test_a_name_that_is_not_there_gets_a_sentence_that_lists_what_is(option, impasto, photograph, painting):
     names = {
-        "solver": "lbfgs, adam, mine",
+        "solver": "adam, lbfgs, mine",
         "style_loss": "gram, moments, gaussian, sliced, mine",
         "content_loss": "features, self-similarity, mine",
         "pooling": "average, max, mine",
@@ -135,5 +135,5 @@ class Nothing:
 
 
 def test_an_unknown_solver_is_refused_by_minimise_too():
-    with pytest.raises(UsageError, match=r"`solver`: there is no 'sgd'; choose one of: lbfgs, adam, mine"):
+    with pytest.raises(UsageError, match=r"`solver`: there is no 'sgd'; choose one of: adam, lbfgs, mine"):
         next(minimise(Nothing(), torch.zeros(1, 3, 2, 2), 1, "sgd"))

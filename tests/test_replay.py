@@ -5,7 +5,7 @@ import torch
 
 from impasto import replay
 from impasto.errors import DivergedError
-from impasto.replay import Kept, Replayed, Tries, asked, at_its_best, recorded
+from impasto.replay import Again, Kept, Recorded, Replayed, Tries, as_asked, asked, at_its_best, recorded
 from impasto.solver import (
     LBFGS,
     Adam,
@@ -111,10 +111,10 @@ def test_it_goes_back_only_to_what_was_kept():
 def test_a_start_is_a_try_that_goes_nowhere(monkeypatch):
     """Of an objective that was not asked before, and again in the middle, as where β is set anew."""
     solver, objective = Replayed(LBFGS()), Valley()
-    monkeypatch.setattr(Tries, "ready", False)
+    monkeypatch.setattr(Again, "ready", False)
     assert asked(objective, start(1), solver) is objective
     assert asked(objective, start(1), LBFGS()) is objective
-    monkeypatch.setattr(Tries, "ready", True)
+    monkeypatch.setattr(Again, "ready", True)
     image, plain = start(1), LBFGS()
     for target in (0.4, 0.7):
         objective.target = target
@@ -128,6 +128,20 @@ def test_a_start_is_a_try_that_goes_nowhere(monkeypatch):
         image = descent.state.point.image
     with pytest.raises(DivergedError):
         begin(asked(Valley(target=float("nan")), image, solver), image, solver)
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_an_evaluation_that_is_recorded_gives_the_same_steps(monkeypatch, ready):
+    """What was told before stays as it was: the next evaluation has a gradient of its own."""
+    monkeypatch.setattr(Again, "ready", ready)
+    objective = Recorded(Valley())
+    kept = [objective.value_and_gradient(start(seed))[1] for seed in range(3)]
+    for seed, gradient in enumerate(kept):
+        torch.testing.assert_close(gradient, Valley().value_and_gradient(start(seed))[1], rtol=0, atol=0)
+    plain_steps, steps = (list(minimise(of, start(0), 30, Adam())) for of in (Valley(), Recorded(Valley())))
+    for plain, recorded_too in zip(plain_steps, steps, strict=True):
+        assert recorded_too.terms == plain.terms
+        torch.testing.assert_close(recorded_too.image, plain.image, rtol=0, atol=0)
 
 
 def test_what_cannot_be_recorded_is_called_as_it_is(monkeypatch):
@@ -146,3 +160,7 @@ def test_gpus_get_it_in_the_place_of_the_plain_one():
     assert at_its_best(LBFGS(history=7), gpu).history == 7
     assert at_its_best(LBFGS(), cpu) == LBFGS()
     assert at_its_best(Adam(), gpu) == Adam()
+    valley = Valley()
+    assert isinstance(as_asked(valley, Adam(), gpu), Recorded)
+    assert as_asked(valley, Adam(), cpu) is valley
+    assert as_asked(valley, Replayed(LBFGS()), gpu) is valley

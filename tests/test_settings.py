@@ -25,6 +25,7 @@ from impasto.settings import (
     LONGEST,
     MANY,
     PRESETS,
+    STEPS,
     STYLE_LAYERS,
     Options,
     Settings,
@@ -77,7 +78,7 @@ def test_large_sizes_take_fewer_steps():
 
 
 def test_a_quality_means_auto_unless_steps_are_given():
-    assert Settings().steps == 70
+    assert Settings().steps == STEPS["normal"] == 100
     assert Settings(quality="fine").steps == "auto"
     assert Settings(quality="fine", steps="auto").steps == "auto"
     for make in (Settings, validated):
@@ -303,3 +304,12 @@ def test_the_papers_preset_is_the_papers():
 def test_the_defaults_are_in_the_registries():
     assert Settings().network in NETWORKS
     assert Settings().init in STARTS
+
+
+def test_a_solver_that_is_annealed_knows_its_steps_at_every_quality():
+    at = {quality: Settings(quality=quality) for quality in STEPS}
+    assert [of.steps_at(1.0) for of in at.values()] == [*STEPS.values()]
+    assert at["normal"].steps_in_all == Settings().steps_in_all
+    assert not any(of.until_settled for of in at.values())
+    assert Settings(quality="draft", solver="lbfgs").until_settled
+    assert not Settings(steps=20, solver="lbfgs").until_settled

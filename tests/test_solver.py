@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from impasto.errors import DivergedError
-from impasto.solver import SOLVERS, Point, minimise, wolfe_search
+from impasto.solver import LBFGS, SOLVERS, Adam, Point, advance, begin, minimise, over, wolfe_search
 
 SHAPE = (1, 3, 4, 5)
 
@@ -148,12 +148,48 @@ class WithoutNumbersBeyond:
 
 def test_adam_goes_on_with_a_smaller_step_once():
     """Its steps are 0.02 long: a tenth of that is short enough for the one, and not for the other."""
-    steps = list(minimise(WithoutNumbersBeyond(0.01), torch.full(SHAPE, 0.9), 5, "adam"))
-    assert [step.index for step in steps] == [*range(6)]
-    assert steps[5].loss < steps[0].loss
-    assert steps[5].evaluations == 11
+    solver, objective = Adam(rate=0.02), WithoutNumbersBeyond(0.01)
+    first = descent = begin(objective, torch.full(SHAPE, 0.9), solver)
+    for _ in range(5):
+        descent = advance(objective, descent, solver)
+    assert descent.state.point.loss < first.state.point.loss
+    assert descent.evaluations == 11
+    strict = WithoutNumbersBeyond(0.001)
     with pytest.raises(DivergedError):
-        list(minimise(WithoutNumbersBeyond(0.001), torch.full(SHAPE, 0.9), 5, "adam"))
+        advance(strict, begin(strict, torch.full(SHAPE, 0.9), solver), solver)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 30])
+@pytest.mark.parametrize("given", [{}, {"beta1": 0.9, "beta2": 0.999, "rate": 0.02}])
+def test_adam_is_torchs_with_its_rate_falling_along_a_cosine(steps, given):
+    """Towards a minimum that is partly beyond what a picture may be."""
+    objective = Quadratic(1.6 * noise(1).double() - 0.3)
+    found = list(minimise(objective, noise(2).double(), steps, Adam(**given)))
+    x = noise(2).double().requires_grad_(True)
+    solver = Adam(**given).over(steps)
+    theirs = torch.optim.Adam([x], lr=solver.rate, betas=solver.betas, eps=solver.epsilon)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=steps)
+    for step in found[1:]:
+        x.grad = objective.value_and_gradient(x.detach())[1]
+        theirs.step()
+        falling.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+        torch.testing.assert_close(step.image, x.detach())
+    assert len(found) == steps + 1
+
+
+def test_adams_memory_grows_with_the_steps_it_has():
+    of = [Adam().over(steps).betas for steps in (1, 12, 70, 300)]
+    assert of == sorted(of)
+    assert of[0] == (0.5, 0.6)
+    assert Adam().betas == of[2] == pytest.approx((0.8, 0.6), abs=0.005)
+    assert Adam(beta1=0.3).over(300).betas == (0.3, of[3][1])
+
+
+def test_only_what_is_annealed_is_told_how_many_steps_there_are():
+    assert over(7, Adam()) == Adam(steps=7)
+    assert over(7, LBFGS()) == LBFGS()
 
 
 def test_the_line_search_backs_off_from_where_there_are_no_numbers():

@@ -26,7 +26,7 @@ from impasto.pyramid import ObjectivesAt
 from impasto.recipe import reading
 from impasto.regions import Mask, Region, guides
 from impasto.settings import Settings
-from impasto.solver import LBFGS, Objective, solver_of
+from impasto.solver import LBFGS, Annealed, Objective, solver_of
 from impasto.starts import STARTS, Canvas, start_from, with_clouds
 from impasto.tensors import free_memory, space_left
 from impasto.terms import Temporal, Term
@@ -78,8 +78,10 @@ class Before:
     multiple: float = 1.0
 
     def settings_of(self, settings: Settings) -> Settings:
-        """What ``settings`` are for such a frame."""
-        return settings.model_copy(update={"scales": 1, "steps": self.steps})
+        """What ``settings`` are for such a frame. A solver that is annealed begins with steps too large for a picture
+        that is nearly done: L-BFGS takes its place."""
+        solver = "lbfgs" if isinstance(solver_of(settings.solver), Annealed) else settings.solver
+        return settings.model_copy(update={"scales": 1, "steps": self.steps, "solver": solver})
 
     def term(self, device: torch.device) -> Temporal:
         """What holds it there."""

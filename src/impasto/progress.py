@@ -27,7 +27,7 @@ class Work:
         from impasto.tiling import effort
 
         width, height = size
-        self.known = settings.steps != "auto"
+        self.known = not settings.until_settled
         self.widths = [width * factor for factor in settings.factors]
         self.steps = [settings.steps_at(factor) for factor in settings.factors]
         sizes = [(round(height * factor), round(width * factor)) for factor in settings.factors]

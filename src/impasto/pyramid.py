@@ -13,9 +13,9 @@ from jaxtyping import Float
 from impasto.balance import TRIALS, Balance, Dial
 from impasto.errors import DivergedError
 from impasto.images.resizing import resized, scaled
-from impasto.replay import asked, at_its_best
+from impasto.replay import as_asked, asked, at_its_best
 from impasto.settings import Settings
-from impasto.solver import Descent, Objective, Step, advance, begin, solver_of
+from impasto.solver import Descent, Objective, Step, advance, begin, over, solver_of
 from impasto.tensors import Tensor
 
 ObjectivesAt = Callable[[float], Iterable[Objective]]
@@ -59,7 +59,7 @@ class CoarseToFine:
 
     ``objectives_at(factor)`` is the objective for an image ``factor`` times the size of ``start``, perhaps in several
     precisions: where the solver finds no lower loss with one, it goes on with the next. Enlarging is a step. Every
-    size ends after its steps, or where they have settled.
+    size ends after its steps, or where they have settled; one that is annealed begins anew at each, and with each β.
     """
 
     def __init__(
@@ -67,7 +67,12 @@ class CoarseToFine:
     ) -> None:
         self.objectives_at, self.image, self.settings, self.dial = objectives_at, start, settings, dial
         self.solver = at_its_best(solver_of(settings.solver), start.device)
-        self.objectives = Objectives(lambda size: objectives_at(settings.factors[size]))
+        self.objectives = Objectives(self.objectives_of_size)
+
+    def objectives_of_size(self, size: int) -> Iterator[Objective]:
+        """In one precision after another."""
+        for objective in self.objectives_at(self.settings.factors[size]):
+            yield as_asked(objective, self.solver, self.image.device)
 
     def start(self) -> Ascent:
         """The state at the smallest size. Raises DivergedError where the loss is not a number."""
@@ -95,7 +100,7 @@ class CoarseToFine:
         """The solver one step further; None where it finds none. Raises DivergedError where it finds no numbers, and
         there is no other precision to find them with."""
         try:
-            return advance(objective, state.descent, self.solver)
+            return advance(objective, state.descent, over(self.steps_of_descent(state), self.solver))
         except DivergedError:
             if self.objectives.at(state.size, state.precision + 1) is None:
                 raise
@@ -103,8 +108,12 @@ class CoarseToFine:
 
     def size_is_done(self, state: Ascent) -> bool:
         """Whether the steps of this size are taken, or have settled."""
-        most = self.settings.steps_at(self.settings.factors[state.size])
-        return state.steps_of_size + state.descent.index >= most or self.settings.settled(state.losses)
+        return state.descent.index >= self.steps_of_descent(state) or self.settings.settled(state.losses)
+
+    def steps_of_descent(self, state: Ascent) -> int:
+        """How many the solver has, from where it began last: those of a trial, or what is left of the size."""
+        of_size = self.settings.steps_at(self.settings.factors[state.size])
+        return of_size // (TRIALS + 1) if state.trial else of_size - state.steps_of_size
 
     def with_next_precision(self, state: Ascent, objective: Objective) -> Ascent:
         """The same picture, seen by the next objective: no step of its own."""
@@ -117,8 +126,7 @@ class CoarseToFine:
 
     def trial_is_over(self, state: Ascent) -> bool:
         """Whether it is to be seen how far the picture has gone."""
-        enough = self.settings.steps_at(self.settings.factors[0]) // (TRIALS + 1)
-        return state.trial and (state.descent.index >= enough or self.settings.settled(state.losses))
+        return state.trial and self.size_is_done(state)
 
     def balanced(self, state: Ascent, dial: Dial) -> Ascent:
         """The same picture, seen with another β: no step of its own."""

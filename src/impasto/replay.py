@@ -1,12 +1,13 @@
-"""L-BFGS on a GPU: a try of its line search is recorded once, as a CUDA graph, and then replayed.
+"""Solvers on a GPU: an evaluation is recorded once, as a CUDA graph, and then replayed.
 
 An evaluation of a small picture is hundreds of kernels of a few µs each, and takes Python several times as long to
-ask for as the GPU to do. Here Python asks for a whole try at once: the objective, the decision on the line search,
-the next direction; and waits for one answer. What it is told decides only what happens after a try that was no step.
+ask for as the GPU to do. Here Python asks for a whole one at once. With L-BFGS that is a try of its line search: the
+objective, the decision, the next direction, and one answer that is waited for. What it is told decides only what
+happens after a try that was no step.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -35,9 +36,52 @@ def at_its_best(solver: Solver, device: torch.device) -> Solver:
     return Replayed(solver) if device.type == "cuda" and isinstance(solver, LBFGS) else solver
 
 
+def as_asked(objective: Objective, solver: Solver, device: torch.device) -> Objective:
+    """``objective`` for a ``solver`` that asks for one evaluation at a time, as this device does them best."""
+    return Recorded(objective) if device.type == "cuda" and not isinstance(solver, Replayed) else objective
+
+
 def asked(objective: Objective, image: Image, solver: Solver) -> Objective:
     """``objective``, asked in the way that ``solver`` will ask it, from ``image`` on."""
     return solver.asked(objective, image) if isinstance(solver, Replayed) else objective
+
+
+class Again:
+    """``call``, to be done again and again; recorded as soon as libraries have made themselves ready, which they do at
+    their first call in a process, and no recording may hold."""
+
+    ready = False
+
+    def __init__(self, call: Callable[[], object], device: torch.device) -> None:
+        self.call, self.device = call, device
+        self.replay: Callable[[], object] | None = None
+
+    def __call__(self) -> None:
+        if not Again.ready:
+            self.call()
+            Again.ready = True
+        else:
+            self.replay = self.replay or recorded(self.call, self.device)
+            self.replay()
+
+
+class Recorded:
+    """An objective whose evaluation is recorded, for pictures of one size. The terms of the latest are known."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.again: Again | None = None
+
+    def value_and_gradient(self, image: Image) -> tuple[Mapping[str, float], Image]:
+        if self.again is None:
+            self.x, self.again = image.clone(), Again(self.evaluate, image.device)
+        self.x.copy_(image)
+        self.again()
+        return self.terms, self.gradient.clone()
+
+    def evaluate(self) -> None:
+        """At x, asking nobody. What is made while this is recorded is where replays put theirs."""
+        self.terms, self.gradient = self.objective.value_and_gradient(self.x)
 
 
 class Replayed:
@@ -62,7 +106,7 @@ class Replayed:
 
     def asked(self, objective: Objective, image: Image) -> Objective:
         """``objective`` as it is recorded, or as it is before anything can be."""
-        if self.of(objective) is None and Tries.ready:
+        if self.of(objective) is None and Again.ready:
             nowhere = Point(image, {}, torch.zeros_like(image))
             self.tries = Tries(objective, LBFGSState(nowhere), self.history)
         return self.tries or objective
@@ -127,9 +171,6 @@ class Tries:
     which is ``solver.two_loop`` in a few products.
     """
 
-    ready = False
-    """Whether there was a try in this process."""
-
     def __init__(self, objective: Objective, state: LBFGSState, history: int) -> None:
         self.objective = objective
         if state.point.image.is_cuda:  # half of the memory there is may hold pairs
@@ -144,7 +185,7 @@ class Tries:
         self.forced = new((), dtype=torch.bool)
         self.told = new(0, dtype=torch.float64)
         self.names: list[str] = []
-        self.replay: Callable[[], object] | None = None
+        self.again = Again(self.attempt, self.x.device)
         self.steps, self.has_pairs = 0, False
         self.load(state)
 
@@ -173,12 +214,7 @@ class Tries:
         """Try a step of ``t`` times the direction; it is one where the weak Wolfe conditions hold, or ``forced``."""
         self.t.fill_(t)
         self.forced.fill_(forced)
-        if not Tries.ready:
-            self.attempt()  # as it is: libraries make themselves ready at their first call, which no recording may hold
-            Tries.ready = True
-        else:
-            self.replay = self.replay or recorded(self.attempt, self.x.device)
-            self.replay()
+        self.again()
         accepted, lowers, kept, *terms = self.told.tolist()
         self.steps += bool(accepted)
         self.has_pairs |= bool(kept)

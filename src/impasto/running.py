@@ -23,7 +23,7 @@ class Run(Iterator[Step]):
         self, of: Prepared, recipe: Mapping[str, Any], origin: Origin | None, checkpoint: Checkpoint | None = None
     ) -> None:
         self.of, self.recipe, self.origin = of, recipe, origin
-        self.total = None if of.settings.steps == "auto" else of.settings.steps_in_all
+        self.total = None if of.settings.until_settled else of.settings.steps_in_all
         self.most: tuple[int, bool, float] | None = None
         painting = CoarseToFine(of.objectives_at, of.start, of.settings, of.dial)
         self.course = Course(painting, *(() if checkpoint is None else (checkpoint.state, checkpoint.seconds)))

@@ -32,7 +32,7 @@ from impasto.images.limits import MANY, Limits
 from impasto.names import name_of
 from impasto.network.edges import EDGES
 from impasto.network.pooling import POOLINGS
-from impasto.solver import SOLVERS, Solver
+from impasto.solver import SOLVERS, Annealed, Solver, solver_of
 from impasto.style import STYLE_LOSSES, StyleLoss
 
 CONTENT_LAYERS = {"conv4_2": 0.6, "conv3_2": 0.4}
@@ -56,11 +56,14 @@ COARSEST = 128
 """The long side, in px, at which a picture is begun. The next are twice it, four times, and so on: a large picture
 begins as a small one does."""
 
+STEPS = {"draft": 25, "normal": 100, "fine": 300}
+"""At the full size, by ``quality``, of a solver that wants to know."""
+
 ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
-"""With ``steps="auto"``, the solver ends when ten steps lower the loss by less than this part of it."""
+"""With ``steps="auto"``, any other ends when ten steps lower the loss by less than this part of it."""
 
 MOST_STEPS, MOST_COARSE_STEPS = 1000, 150
-"""With ``steps="auto"``, at most: at the full size, and at each of the smaller ones."""
+"""Of that, at most: at the full size, and at each of the smaller ones."""
 
 
 class Frozen(dict[Any, Any]):
@@ -222,15 +225,16 @@ class Settings(BaseModel):
 
     size: Annotated[int, Field(ge=16, lt=MANY)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
-    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 70
-    """Steps of the solver at the full size; "auto": until more would not show, see ``quality``."""
+    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 100
+    """Steps of the solver at the full size; "auto": as ``quality`` says."""
     coarse_steps: Annotated[float, Field(ge=0, le=100)] = 1.5
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
     full_steps_to: Annotated[int, Field(ge=16, lt=MANY)] = 1024
     """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion. What
     is left to be done there is fine, and soon done."""
     quality: Literal["draft", "normal", "fine"] | None = None
-    """When "auto" ends: see ``ENOUGH``; None is "normal". Given without ``steps``, it means "auto"."""
+    """How many steps "auto" is: see ``STEPS``, and for L-BFGS ``ENOUGH``; None is "normal". Given without ``steps``, it
+    means "auto"."""
     scales: Annotated[int, Field(ge=1, le=16)] = 16
     """How many sizes the picture is painted at, at most: see ``factors``."""
     content_weight: Weight = 1.0
@@ -290,7 +294,7 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of the noise. Where the first picture is a photograph or painting, 0 leaves it as it is, and every other seed has
     colours land elsewhere: see ``starts.with_clouds``."""
-    solver: Annotated[str | Solver, PlainValidator(_one_of(SOLVERS, Solver)), Named] = "lbfgs"
+    solver: Annotated[str | Solver, PlainValidator(_one_of(SOLVERS, Solver)), Named] = "adam"
     """A name of ``solver.SOLVERS``, or a ``Solver`` of one's own."""
     pooling: Annotated[str, PlainValidator(_one_of(POOLINGS))] = "average"
     """A name of ``network.pooling.POOLINGS``."""
@@ -319,14 +323,20 @@ class Settings(BaseModel):
 
     def steps_at(self, factor: float) -> int:
         """Steps of the solver at one of ``factors``, at most."""
-        if self.steps == "auto":
+        if self.until_settled:
             return MOST_STEPS if factor == 1 else MOST_COARSE_STEPS
+        steps = STEPS[self.quality or "normal"] if self.steps == "auto" else self.steps
         part = min(1.0, self.full_steps_to / (self.size * factor))
-        return math.ceil(part * (self.steps if factor == 1 else int(self.steps * self.coarse_steps)))
+        return math.ceil(part * (steps if factor == 1 else int(steps * self.coarse_steps)))
+
+    @property
+    def until_settled(self) -> bool:
+        """Whether nobody knows before how many steps there will be."""
+        return self.steps == "auto" and not isinstance(solver_of(self.solver), Annealed)
 
     def settled(self, losses: Sequence[float]) -> bool:
         """Whether, after steps that gave these ``losses`` at one size, more would not show."""
-        if self.steps != "auto" or len(losses) <= 10:
+        if not self.until_settled or len(losses) <= 10:
             return False
         before, now = min(losses[:-10]), min(losses)
         return before - now <= ENOUGH[self.quality or "normal"] * now

@@ -159,7 +159,9 @@ def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
         "192 x 160 px: 6 steps at 128 px, then 4 steps at 192 px (cpu, "
         in impasto("stylize", photograph, painting, *more).err
     )
-    told = impasto("stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png").err
+    draft = ["stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png"]
+    assert "32 x 27 px: 25 steps at 32 px (cpu, " in impasto(*draft).err
+    told = impasto(*draft, "--solver", "lbfgs").err
     assert "32 x 27 px: steps at 32 px across, each until more would not show" in told
 
 

@@ -32,13 +32,13 @@ def pan(count, seed=0):
 
 @pytest.fixture
 def painter(tiny, painting):
-    return Painter(painting, weights=tiny, size=WIDTH, steps=16, device="cpu", precision="float32")
+    return Painter(painting, weights=tiny, size=WIDTH, steps=16, strength=0.8, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
 def lite(painting):
     """By the built-in network, whose losses weigh what they weigh in films."""
-    return Painter(painting, size=WIDTH, steps=20, coarse_steps=1, device="cpu")
+    return Painter(painting, size=WIDTH, steps=40, device="cpu")
 
 
 def painted(shots_of, frames):

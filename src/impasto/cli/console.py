@@ -238,7 +238,7 @@ class Bar:
 def plan(settings: "Settings", size: tuple[int, int], machine: Any) -> str:
     """What will be done, in words."""
     at = [(round(size[0] * factor), settings.steps_at(factor)) for factor in settings.factors]
-    if settings.steps == "auto":
+    if settings.until_settled:
         steps = f"steps at {', '.join(str(width) for width, _ in at)} px across, each until more would not show"
     else:
         steps = ", then ".join(f"{steps} steps at {width} px" for width, steps in at)

@@ -35,7 +35,7 @@ def figures(
     ] = None,
     size: Annotated[int, typer.Option("--size", rich_help_panel=PICTURE, help="Long side of a picture in px.")] = 256,
     steps: Annotated[int, typer.Option("--steps", rich_help_panel="Run", help="Steps for each picture.")] = 250,
-    solver: o.Solver = None,
+    solver: o.PaperSolver = None,
     network: o.Network = None,
     weights: o.Weights = None,
     pooling: o.Pooling = None,

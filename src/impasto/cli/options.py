@@ -284,8 +284,12 @@ def style_loss_option(default: str) -> Any:
 
 
 def steps_option(default: str) -> Any:
-    text = "Steps at the full size, or auto: until more would not show."
+    text = "Steps at the full size, or auto: as --quality says."
     return option("--steps", panel=RUN, text=text, default=default)
+
+
+def solver_option(default: str) -> Any:
+    return option("--solver", panel=RUN, text="One of {solvers}.", default=default)
 
 
 StyleLoss = Annotated[str | None, style_loss_option("gaussian=1")]
@@ -340,17 +344,18 @@ Tries = Annotated[
         max=100,
     ),
 ]
-Steps = Annotated[str | None, steps_option("70")]
+Steps = Annotated[str | None, steps_option("100")]
 PaperSteps = Annotated[str | None, steps_option("150")]
 Quality = Annotated[
     str | None,
-    option("--quality", panel=RUN, text="Instead of --steps: until more would not show in a draft, normal or fine."),
+    option("--quality", panel=RUN, text="Instead of --steps: draft, normal or fine."),
 ]
 Scales = Annotated[
     int | None,
     option("--scales", panel=RUN, text="Most sizes it is painted at, each twice the one before.", default="16"),
 ]
-Solver = Annotated[str | None, option("--solver", panel=RUN, text="One of {solvers}.", default="lbfgs")]
+Solver = Annotated[str | None, solver_option("adam")]
+PaperSolver = Annotated[str | None, solver_option("lbfgs")]
 Network = Annotated[
     str | None, option("--network", panel=NETWORK, text="A name from impasto weights list.", default="lite")
 ]
