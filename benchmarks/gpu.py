@@ -3,7 +3,7 @@
     python -m benchmarks.gpu --weights vgg19.safetensors --out DIR
 
 In turn: how near a GPU's loss and gradient are to float32 on the CPU; whole runs; a run at 8192 px with 40 GB; the
-losses that bfloat16, and L-BFGS as it is replayed, end at, beside float32 and the plain solver; an evaluation by
+losses that bfloat16, and solvers as they are replayed, end at, beside float32 and the plain solver; an evaluation by
 network and size; what the painter's controls take; the kernels of an evaluation. ``--parts`` chooses among these.
 ``benchmarks.race --device cuda`` races a peer.
 """
@@ -109,12 +109,14 @@ def kernels_of(network: str, size: int, weights: Path | None, look: str, most: i
 @contextmanager
 def plain() -> Iterator[None]:
     """Without kernels and recordings of our own."""
-    at_its_best, available = pyramid.at_its_best, kernels.available
-    pyramid.at_its_best, kernels.available = (lambda solver, _: solver), (lambda: False)  # type: ignore[assignment]
+    ours = pyramid.at_its_best, pyramid.as_asked, kernels.available
+    pyramid.at_its_best = lambda solver, _: solver  # type: ignore[assignment]
+    pyramid.as_asked = lambda objective, *_: objective  # type: ignore[assignment]
+    kernels.available = lambda: False  # type: ignore[assignment]
     try:
         yield
     finally:
-        pyramid.at_its_best, kernels.available = at_its_best, available
+        pyramid.at_its_best, pyramid.as_asked, kernels.available = ours
 
 
 @contextmanager
