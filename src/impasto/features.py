@@ -98,6 +98,29 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Readout:
+    """R ``(N, N_own)``, by which a network's own filters make the features of another: F = R V; without it, V are the
+    features. The same at all places: added up, it stays what it is."""
+
+    matrix: Tensor | None = None
+
+    def __add__(self, other: "Readout") -> "Readout":
+        return self
+
+    def of(self, sums: Float[Tensor, "N_own *n"]) -> Float[Tensor, "N *n"]:  # noqa: F821
+        """R x: of sums of V those of F."""
+        return sums if self.matrix is None else self.matrix.to(sums) @ sums
+
+    def twice(self, G: Float[Tensor, "N_own N_own"]) -> Float[Tensor, "N N"]:
+        """R G Rᵀ: of V Vᵀ F Fᵀ."""
+        return G if self.matrix is None else self.of(self.of(G).T).T
+
+    def back(self, U: Float[Tensor, "N r"]) -> Float[Tensor, "N_own r"]:
+        """Rᵀ U: what V is to be multiplied by, for Uᵀ F."""
+        return U if self.matrix is None else self.matrix.to(U).T @ U
+
+
+@dataclass(frozen=True)
 class Features:
     """F ``(N, M)`` of one layer: N filters at the M positions that count.
 
@@ -113,7 +136,8 @@ class Features:
     ``map_size`` is (h_l, w_l) of the layer's map of the whole picture; without it the activation is all of it. Maps of
     the whole picture lie on a ``disk``, if there is one.
 
-    ``sum``, ``gram``, ``positions`` and ``samples`` add up: those of a picture are the sums of those of its places.
+    ``sum``, ``gram``, ``moments``, ``positions`` and ``samples`` add up: those of a picture are the sums of those of
+    its places.
     """
 
     activation: Tensor
@@ -193,15 +217,14 @@ class Features:
         return precise(self.read)
 
     @once
-    def moments(self) -> tuple[Float[Tensor, " N"], Float[Tensor, "N N"]]:
-        """``sum`` and ``gram``, for less than each costs on its own."""
+    def moments(self) -> tuple[Float[Tensor, " N_own"], Float[Tensor, "N_own N_own"]]:
+        """Σ_k V_k and V Vᵀ, in float32 at least: what they say of F is for a ``Readout`` to tell."""
         from impasto.gradients import FirstAndSecondMoment
 
         if self.guide is not None:
-            return self.sum, self.gram
+            return precise(self.weighted) @ precise(self.guide), precise(gram(self.weighted))
         total, G = FirstAndSecondMoment.apply(self.V)  # type: ignore[no-untyped-call]
-        R = self.readout
-        return total if R is None else precise(R) @ total, read_twice(precise(G), R)
+        return total, precise(G)
 
     @once
     def sum(self) -> Float[Tensor, " N"]:
@@ -210,7 +233,7 @@ class Features:
             total = self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
         else:
             total = precise(self.weighted) @ precise(self.guide)
-        return total if self.readout is None else precise(self.readout) @ total
+        return Readout(self.readout).of(total)
 
     @once
     def gram(self) -> Float[Tensor, "N N"]:
@@ -238,12 +261,7 @@ class Features:
 
 def gram_of(V: Float[Tensor, "N M"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:
     """The Gram matrix of the features R V, as R (V Vᵀ) Rᵀ; without R, that of V."""
-    return read_twice(precise(gram(V)), R)
-
-
-def read_twice(G: Float[Tensor, "N N"], R: Float[Tensor, "N_other N"] | None) -> Float[Tensor, "N_other N_other"]:
-    """R G Rᵀ."""
-    return G if R is None else precise(R) @ G @ precise(R).T
+    return Readout(R).twice(precise(gram(V)))
 
 
 def precise(x: Tensor) -> Tensor:

@@ -64,9 +64,14 @@ class HalfSquares(torch.autograd.Function):
         E = F - P
         ctx.save_for_backward(E)
         dtype = torch.float32 if E.itemsize < 4 else E.dtype
-        total: Tensor  # on a GPU in one pass, whose sums are sums of sums
-        total = torch.linalg.vector_norm(E, dtype=dtype).square() if E.is_cuda else E.to(dtype).square().sum()
-        return total / 2
+        flat = (E.T if E.stride(0) == 1 else E).flatten()  # in the order of memory
+        if E.is_cuda:  # in one pass, whose sums are sums of sums
+            total = torch.linalg.vector_norm(flat, dtype=dtype).square()
+        else:
+            flat = flat.to(dtype)
+            total = flat @ flat
+        half: Tensor = total / 2
+        return half
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
-from impasto.features import Features, precise
+from impasto.features import Features, Readout, precise
 from impasto.losses import gradient_magnitude, style_loss
 from impasto.tensors import Tensor, exact, returned
 
@@ -57,31 +57,29 @@ class SecondMoment(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Σ F ``(N,)`` and F Fᵀ ``(N, N)``, over M positions."""
+    """Σ V ``(N_own,)`` and V Vᵀ ``(N_own, N_own)`` of the network's own filters, over M positions; F = R V, R the
+    ``readout``."""
 
     first: Tensor
     second: Tensor
     M: float | Tensor
+    readout: Readout = Readout()
 
     @property
     def mean(self) -> Float[Tensor, " N"]:
-        """μ."""
-        return self.first / self.M
+        """μ = Σ F / M."""
+        return self.readout.of(self.first) / self.M
 
     @property
     def covariance(self) -> Float[Tensor, "N N"]:
         """C = F Fᵀ / M − μ μᵀ."""
-        return self.second / self.M - self.mean.outer(self.mean)
+        mean = self.mean
+        return self.readout.twice(self.second) / self.M - mean.outer(mean)
 
-    def along(self, U: Float[Tensor, "N r"]) -> Float[Tensor, "r r"]:
-        """Uᵀ C U, for less than C itself costs where r is small."""
-        m = U.T @ self.mean
-        return U.T @ self.second @ U / self.M - m.outer(m)
-
-    @property
-    def variance(self) -> Float[Tensor, ""]:
-        """tr C."""
-        return trace(self.second) / self.M - self.mean @ self.mean
+    def along(self, RU: Float[Tensor, "N_own r"]) -> Float[Tensor, "r r"]:
+        """Uᵀ C U, by Rᵀ U: for less than C itself costs where r is small."""
+        m = RU.T @ self.first / self.M
+        return RU.T @ self.second @ RU / self.M - m.outer(m)
 
 
 def second_moment(F: Features) -> SecondMoment:
@@ -91,7 +89,7 @@ def second_moment(F: Features) -> SecondMoment:
 
 def both_moments(F: Features) -> Moments:
     """What a normal distribution is known by."""
-    return Moments(*F.moments, F.positions)
+    return Moments(*F.moments, F.positions, Readout(F.readout))
 
 
 def gram(x: SecondMoment, a: SecondMoment) -> Float[Tensor, ""]:
@@ -119,12 +117,15 @@ RANK = 64
 @dataclass(frozen=True)
 class Normal:
     """A painting's normal distribution of features: mean μ_a ``(N,)``, the ``variances`` λ ``(r,)`` of its principal
-    ``directions`` U ``(N, r)``, and the variance in all others together, ``rest``."""
+    directions U, and the variance in all others together, ``rest``. For those of a picture with the same readout R:
+    ``directions`` Rᵀ U ``(N_own, r)``, and ``squared`` Rᵀ R ``(N_own, N_own)``, if there is one."""
 
     mean: Tensor
     directions: Tensor
     variances: Tensor
     rest: float
+    readout: Readout
+    squared: Tensor | None
 
 
 def normal(a: Moments) -> Normal:
@@ -134,8 +135,12 @@ def normal(a: Moments) -> Normal:
     values, vectors = torch.linalg.eigh(numbers(ridged(exact(a.covariance))))
     rank = max(1, min(RANK, int((values > 2 * RIDGE).sum())))
     U, variances = vectors[:, -rank:], values[-rank:].clamp_min(RIDGE)
+    U = U.where(U.abs() > torch.finfo(a.first.dtype).eps, 0.0)  # products of less are slow: they underflow
     rest = float(values[:-rank].clamp_min(RIDGE).sum())
-    return Normal(a.mean, U.to(a.mean), variances.to(a.mean), rest)
+    R = a.readout.matrix
+    R = None if R is None else R.to(a.first)
+    squared = None if R is None else R.T @ R
+    return Normal(a.mean, a.readout.back(U).to(a.first), variances.to(a.first), rest, Readout(R), squared)
 
 
 def ridged(C: Float[Tensor, "N N"]) -> Float[Tensor, "N N"]:
@@ -163,13 +168,16 @@ def gaussian(x: Moments, a: Normal) -> Float[Tensor, ""]:
     directions. That makes small matrices of large ones: roots of 512 x 512 take longer than all else in a small
     picture.
     """
+    mean = a.readout.of(x.first) / x.M
+    second = trace(x.second) if a.squared is None else (a.squared * x.second).sum()  # tr R V Vᵀ Rᵀ = ⟨Rᵀ R, V Vᵀ⟩
+    variance = second / x.M - mean @ mean
     projected = ridged(x.along(a.directions))
     scaled = a.variances.sqrt()[:, None] * projected * a.variances.sqrt()
     roots = returned(trace_of_root(exact(scaled)), scaled)
-    rest = (x.variance + len(x.mean) * RIDGE - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
+    rest = (variance + len(mean) * RIDGE - trace(projected)).clamp_min(RIDGE).sqrt() - max(a.rest, RIDGE) ** 0.5
     spread = trace(projected) + a.variances.sum() - 2 * roots
-    distance: Tensor = (x.mean - a.mean).square().sum() + spread + rest.square()
-    return distance / len(x.mean)
+    distance: Tensor = (mean - a.mean).square().sum() + spread + rest.square()
+    return distance / len(mean)
 
 
 def trace_of_root(A: Float[Tensor, "N N"]) -> Float[Tensor, ""]:

@@ -12,7 +12,7 @@ from torch.nn import functional as nnf
 from impasto.images.resizing import resized
 from impasto.images.transparency import filled
 from impasto.losses import LUMINANCE, luminance
-from impasto.network.kernels import convolution, convolution_back
+from impasto.network.kernels import convolution, convolution_back, fused
 from impasto.solver import Objective
 
 View = Callable[[Tensor], Tensor]
@@ -214,56 +214,78 @@ class Continued:
         return filled(self.view(image), self.weight(*image.shape[2:]))
 
 
-BAND = 2**20
-"""Pixels that are blurred at once on a CPU, where a convolution of three colours takes the memory of sixteen."""
-
-
 class Blurred(torch.autograd.Function):
-    """``chroma_blur`` of an image with its edges around it, within [0, 1]; band by band of its rows."""
+    """``chroma_blurred``, within [0, 1]; band by band of an image's rows."""
 
     @staticmethod
     def forward(ctx: Any, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
-        blur, seen, inside = chroma_blur(image.dtype, image.device), torch.empty_like(image), []
-        for rows, around in bands(image):
-            ends = (1, 1, int(rows.start == around.start), int(rows.stop == around.stop))
-            band = convolution(nnf.pad(image[:, :, around], ends, mode="replicate"), blur, padding=0)
-            inside.append((band >= 0) & (band <= 1))
-            torch.clamp(band, 0, 1, out=seen[:, :, rows])
-        ctx.inside = inside
-        return seen
+        seen = in_bands(chroma_blurred, image)
+        ctx.save_for_backward((seen >= 0) & (seen <= 1))
+        return seen.clamp_(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
-        (gradient,) = gradients
-        blur, through = chroma_blur(gradient.dtype, gradient.device), torch.zeros_like(gradient)
-        for (rows, around), inside in zip(bands(gradient), ctx.inside, strict=True):
-            back = convolution_back(gradient[:, :, rows] * inside, blur, padding=0)
-            back[..., 1] += back[..., 0]
-            back[..., -2] += back[..., -1]
-            if rows.start == around.start:
-                back[:, :, 1] += back[:, :, 0]
-                back = back[:, :, 1:]
-            if rows.stop == around.stop:
-                back[:, :, -2] += back[:, :, -1]
-                back = back[:, :, :-1]
-            through[:, :, around] += back[..., 1:-1]
-        return through
+        (gradient,), (inside,) = gradients, ctx.saved_tensors
+        return in_bands(chroma_blurred_back, gradient * inside)
 
 
-def bands(image: Float[Tensor, "1 3 h w"]) -> list[tuple[slice, slice]]:
-    """The rows of an image, as many at once as fit into ``BAND``; and these with one more on each side that has one."""
-    height, width = image.shape[2:]
-    count = height if image.is_cuda else max(1, BAND // width)
-    return [
-        (slice(at, min(at + count, height)), slice(max(at - 1, 0), min(at + count + 1, height)))
-        for at in range(0, height, count)
-    ]
+def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """B x + luminance(x − B x), B the blur: what B makes of the colours, and the luminance as it was."""
+    if fused(x):
+        return convolution(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), chroma_blur(x.dtype, x.device), padding=0)
+    Y = luminance(x)
+    return one_two_one(x - Y).add_(Y)
+
+
+def chroma_blurred_back(gradient: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """What comes back through ``chroma_blurred``: B g + w Σ (g − B g), w what each colour gives to luminance."""
+    if fused(gradient):
+        back = convolution_back(gradient, chroma_blur(gradient.dtype, gradient.device), padding=0)
+        for side in (2, 3):
+            last = back.shape[side] - 1
+            back.select(side, 1).add_(back.select(side, 0))
+            back.select(side, last - 1).add_(back.select(side, last))
+        return back[..., 1:-1, 1:-1]
+    back = one_two_one(gradient)
+    of_luminance = (gradient - back).sum(dim=1, keepdim=True)
+    for colour, weight in enumerate(LUMINANCE):
+        back[:, colour : colour + 1].add_(of_luminance, alpha=weight)
+    return back
+
+
+def one_two_one(x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    """B x, the means of neighbours by [1 2 1] / 4 along both sides, edges repeated. B is its own transpose."""
+    for side in (2, 3):
+        last, twice = x.shape[side] - 1, x * 2
+        twice.narrow(side, 1, last).add_(x.narrow(side, 0, last))
+        twice.narrow(side, 0, last).add_(x.narrow(side, 1, last))
+        twice.select(side, 0).add_(x.select(side, 0))
+        twice.select(side, last).add_(x.select(side, last))
+        x = twice
+    return x.mul_(1 / 16)
+
+
+BAND = 2**20
+"""Pixels that are blurred at once on a CPU."""
+
+
+def in_bands(of: Callable[[Tensor], Tensor], x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    """What a function that sees one row further gives of all rows, made of as many at once as fit into ``BAND``."""
+    height, width = x.shape[2:]
+    count = max(1, BAND // width)
+    if x.is_cuda or count >= height:
+        return of(x)
+    found = torch.empty_like(x)
+    for at in range(0, height, count):
+        above, end = min(at, 1), min(at + count, height)
+        found[:, :, at:end] = of(x[:, :, at - above : end + 1])[:, :, above : above + end - at]
+    return found
 
 
 @cache
 @torch.inference_mode(mode=False)
 def chroma_blur(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "3 3 3 3"]:
-    """B x + luminance(x − B x), B the blur, as one convolution."""
+    """``chroma_blurred`` as one convolution."""
     blur = torch.tensor([1.0, 2.0, 1.0], dtype=dtype).outer(torch.tensor([1.0, 2.0, 1.0], dtype=dtype)) / 16
     itself = torch.zeros(3, 3, dtype=dtype)
     itself[1, 1] = 1
