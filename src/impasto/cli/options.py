@@ -259,7 +259,7 @@ StrokeSize = Annotated[
 CoarseSteps = Annotated[
     float | None,
     option(
-        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="1.5"
+        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="2.5"
     ),
 ]
 FullStepsTo = Annotated[
@@ -344,7 +344,7 @@ Tries = Annotated[
         max=100,
     ),
 ]
-Steps = Annotated[str | None, steps_option("100")]
+Steps = Annotated[str | None, steps_option("80")]
 PaperSteps = Annotated[str | None, steps_option("150")]
 Quality = Annotated[
     str | None,
