@@ -19,6 +19,9 @@ from impasto.views import (
     WithColoursOf,
     WithLabOf,
     as_it_is,
+    chroma_blur,
+    chroma_blurred,
+    chroma_blurred_back,
     grey,
     is_grey,
     lab_of,
@@ -45,6 +48,29 @@ def test_colours_are_blurred_and_luminance_is_not(height, width, seed):
     luma = np.tensordot(LUMINANCE, x[0].numpy() - blurred, axes=1)
     np.testing.assert_allclose(smooth_chroma(x)[0].numpy(), blurred + luma, rtol=1e-12)
     torch.testing.assert_close(luminance(smooth_chroma(x)), luminance(x))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_the_blur_is_one_convolution_both_ways(height, width, seed):
+    """What a GPU does in the place of additions."""
+    x, gradient = noise(height, width, seed).requires_grad_(True), noise(height, width, seed + 1)
+    wide = torch.nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    convolved = torch.nn.functional.conv2d(wide, chroma_blur(x.dtype, x.device))
+    torch.testing.assert_close(chroma_blurred(x.detach()), convolved.detach())
+    torch.testing.assert_close(chroma_blurred_back(gradient), torch.autograd.grad(convolved, x, gradient)[0])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_bands_of_rows_are_blurred_as_all_at_once(monkeypatch, rows):
+    def both(x):
+        x = x.requires_grad_(True)
+        seen = smooth_chroma(x)
+        return seen.detach(), torch.autograd.grad(seen, x, noise(9, 7, 5))[0]
+
+    at_once = both(noise(9, 7))
+    monkeypatch.setattr("impasto.views.BAND", 7 * rows)
+    for found, expected in zip(both(noise(9, 7)), at_once, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_what_alternates_in_colour_is_not_seen_and_grey_is_left_alone():
