@@ -67,8 +67,8 @@ def test_it_says_how_long_before_it_begins(impasto, quick):
     assert "s each" in first
     assert told[-2].startswith(f"{COUNT}/{COUNT} painted")
     assert told[-1] == f"'out.gif' has {COUNT} frames"
-    assert read_recipe(f"out.gif.frames/{COUNT - 1:06}.png")["film"] | {"multiple": None} == {
-        **{"frame": COUNT - 1, "shot": 0, "consistency": 0.5, "multiple": None}
+    assert read_recipe(f"out.gif.frames/{COUNT - 1:06}.png")["film"] | {"multiple": None, "gone": None} == {
+        **{"frame": COUNT - 1, "shot": 0, "consistency": 0.5, "multiple": None, "gone": None}
     }
 
 

@@ -13,20 +13,20 @@ pytest.importorskip("cv2", reason="films need OpenCV: pip install 'impasto[film]
 from impasto import Painter
 from impasto.features import Features, Place
 from impasto.film import shots
-from impasto.film.shots import Shots, recoloured, weight_of
+from impasto.film.shots import Shots, mirrored_on, recoloured, weight_of
 from impasto.terms import Temporal
 
 HEIGHT, WIDTH, STEP = 64, 96, 4
 
 
-def scene(seed, width=WIDTH):
+def scene(seed, width=WIDTH, blur=3):
     noise = np.random.default_rng(seed).random((HEIGHT, width, 3))
-    soft = gaussian_filter(noise, (3, 3, 0))
+    soft = gaussian_filter(noise, (blur, blur, 0))
     return (255 * (soft - soft.min()) / np.ptp(soft)).astype(np.uint8)
 
 
-def pan(count, seed=0):
-    whole = scene(seed, WIDTH + STEP * count)
+def pan(count, seed=0, blur=3):
+    whole = scene(seed, WIDTH + STEP * count, blur)
     return [np.ascontiguousarray(whole[:, STEP * n : STEP * n + WIDTH]) for n in range(count)]
 
 
@@ -100,6 +100,7 @@ def test_a_frame_that_is_shown_again_is_not_painted_again(painter, monkeypatch):
 
 def test_what_comes_back_into_sight_is_as_it_was(lite, monkeypatch):
     monkeypatch.setattr(shots, "STEPS", 6)
+    monkeypatch.setattr(shots, "mirrored_on", lambda strokes, *_: torch.zeros_like(strokes))  # which help, too
     there = pan(10)[::3]
     frames = [*there, *there[-2::-1]]
 
@@ -110,6 +111,36 @@ def test_what_comes_back_into_sight_is_as_it_was(lite, monkeypatch):
     with_anchors = seen_again()
     monkeypatch.setattr(shots, "ANCHORS", 0)
     assert with_anchors < seen_again() / 2
+
+
+def test_what_comes_into_sight_has_strokes_too(monkeypatch):
+    lite = Painter("sample:swirl", size=WIDTH, steps=40, device="cpu")
+    frames, new = pan(7, blur=8), slice(-6 * STEP, None)
+
+    def sharpness(picture):
+        return np.square(np.diff(picture.numpy()[:, new].mean(axis=2) / 255, axis=1)).mean()
+
+    alone = sharpness(lite.paint(frames[-1]))
+    with_strokes = sharpness(painted(Shots(lite), frames)[-1])
+    monkeypatch.setattr(shots, "mirrored_on", lambda strokes, *_: torch.zeros_like(strokes))
+    without = sharpness(painted(Shots(lite), frames)[-1])
+    assert with_strokes > 0.4 * alone
+    assert with_strokes > 2 * without
+
+
+@pytest.mark.parametrize(("right", "down"), [(0.0, 0.0), (2.4, 0.0), (-3.0, 1.0), (9.0, -8.0), (-31.0, 40.6)])
+def test_what_is_beyond_the_edges_is_the_mirror_image(right, down):
+    image = np.random.default_rng(0).random((3, 5, 7))
+    wide = np.pad(image, ((0, 0), (50, 50), (50, 50)), mode="symmetric")
+    top, left = 50 + round(down), 50 + round(right)
+    found = mirrored_on(torch.tensor(image)[None], right, down)
+    np.testing.assert_array_equal(found[0].numpy(), wide[:, top : top + 5, left : left + 7])
+
+
+def test_a_film_knows_how_far_it_has_gone(painter):
+    frames = [*pan(3), *pan(2, seed=1)]
+    gone = [picture.recipe["film"]["gone"] for picture in painted(Shots(painter), frames)]
+    np.testing.assert_allclose(gone, [[0, 0], [STEP, 0], [2 * STEP, 0], [0, 0], [STEP, 0]], atol=0.3)
 
 
 def test_a_film_goes_on_as_if_it_had_not_stopped(painter):

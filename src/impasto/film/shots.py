@@ -2,7 +2,8 @@
 
 Ruder, Dosovitskiy and Brox, *Artistic style transfer for videos* (arXiv 1604.08610): a frame begins with the picture
 of the last one, moved as the film moves, and is held to it where that can be trusted. What comes into sight again is
-taken from an earlier picture, an anchor, that shows it.
+taken from an earlier picture, an anchor, that shows it. What comes into sight for the first time begins as the frame in
+the picture's colours, with strokes of the shot's first picture: few steps are too few to paint any.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.facade import Painter, best_step
-from impasto.flow import Frame, flow, trusted, warped
+from impasto.flow import Flow, Frame, flow, trusted, warped
 from impasto.images.arrays import image_of
 from impasto.images.picture import Picture
 from impasto.preparation import Before
@@ -56,10 +57,13 @@ class Shots:
         self.last: Shown | None = None
         self.recipe: Mapping[str, Any] = {}
         self.anchors: list[Shown] = []
+        self.strokes: Tensor | None = None
+        self.gone = torch.zeros(2)
 
     def paint(self, frame: Frame) -> Picture:
-        """The next frame's picture. Its recipe says under ``film`` which frame it is of, where its shot began, and what
-        β was multiplied by there. Raises what ``stylize`` raises."""
+        """The next frame's picture. Its recipe says under ``film`` which frame it is of, where its shot began, what β
+        was multiplied by there, and how far the film has gone to the right and down since, in px. Raises what
+        ``stylize`` raises."""
         if self.last is not None and np.array_equal(frame, self.last.frame):
             picture, recipe = Picture(self.last.picture), self.recipe
         else:
@@ -67,9 +71,15 @@ class Shots:
             run = self.painter.stylize(frame, before=before)
             picture, recipe = best_step(run).picture, run.recipe
             if before is None:
-                self.shot, self.multiple = self.count, run.multiple
+                self.shot, self.multiple, self.gone = self.count, run.multiple, torch.zeros(2)
         self.recipe = recipe
-        told = {"frame": self.count, "shot": self.shot, "multiple": self.multiple, "consistency": self.consistency}
+        told = {
+            "frame": self.count,
+            "shot": self.shot,
+            "multiple": self.multiple,
+            "gone": self.gone.tolist(),
+            "consistency": self.consistency,
+        }
         painted = Picture(image_of(picture.numpy()), {**recipe, "film": told})  # as a file of 8 bits has it
         self.keep(Shown(frame, painted.tensor))
         return painted
@@ -78,7 +88,7 @@ class Shots:
         """Take what was painted of the next frame before."""
         assert painted.recipe is not None
         self.recipe, told = painted.recipe, painted.recipe["film"]
-        self.shot, self.multiple = told["shot"], told["multiple"]
+        self.shot, self.multiple, self.gone = told["shot"], told["multiple"], torch.tensor(told["gone"])
         self.keep(Shown(frame, painted.tensor))
 
     def keep(self, shown: Shown) -> None:
@@ -86,6 +96,8 @@ class Shots:
         since = self.count - self.shot
         if since == 0:
             self.anchors = []
+            frame = image_of(shown.frame)
+            self.strokes = shown.picture - recoloured(frame, shown.picture, torch.ones_like(frame[:, :1]))
         if since % ANCHOR_EVERY == 0:
             self.anchors = [shown, *self.anchors][:ANCHORS]
         self.last, self.count = shown, self.count + 1
@@ -94,22 +106,40 @@ class Shots:
         """What a frame goes on from; None where it begins a shot."""
         if self.last is None:
             return None
-        picture, known = moved(self.last, frame)
+        back = flow(frame, self.last.frame)
+        picture, known = moved(self.last, frame, back)
         if float(known.mean()) < CUT:
             return None
+        self.gone = self.gone + back[:, known[0, 0] > 0].median(dim=1).values
         for anchor in self.anchors:
             if anchor is not self.last and not bool(known.all()):
-                earlier, there = moved(anchor, frame)
+                earlier, there = moved(anchor, frame, flow(frame, anchor.frame))
                 picture = torch.lerp(earlier, picture, known)
                 known = torch.maximum(known, there)
-        start = torch.lerp(recoloured(image_of(frame), picture, known), picture, known)
+        new = recoloured(image_of(frame), picture, known)
+        if self.strokes is not None:
+            new = (new + mirrored_on(self.strokes, *self.gone.tolist())).clamp(0, 1)
+        start = torch.lerp(new, picture, known)
         return Before(start, known, weight_of(self.consistency), STEPS, self.multiple)
 
 
-def moved(shown: Shown, frame: Frame) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"]]:
-    """The picture of another frame as this one has moved, and where that is so: 1, and 0 elsewhere."""
-    back, there = flow(frame, shown.frame), flow(shown.frame, frame)
+def moved(shown: Shown, frame: Frame, back: Flow) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 1 h w"]]:
+    """The picture of another frame as this one has moved, from which the flow leads ``back`` there, and where that is
+    so: 1, and 0 elsewhere."""
+    there = flow(shown.frame, frame)
     return warped(shown.picture, back).clamp(0, 1), trusted(back, there).float()[None, None]
+
+
+def mirrored_on(image: Float[Tensor, "1 c h w"], right: float, down: float) -> Float[Tensor, "1 c h w"]:
+    """What is seen as far to the ``right`` and ``down``, in px, of an image that goes on as its mirror image, again and
+    again."""
+
+    def at(size: int, by: float) -> Tensor:
+        n = (torch.arange(size, device=image.device) + round(by)) % (2 * size)
+        return torch.minimum(n, 2 * size - 1 - n)
+
+    height, width = image.shape[2:]
+    return image[:, :, at(height, down)][..., at(width, right)]
 
 
 def recoloured(
