@@ -82,7 +82,7 @@ def test_a_quality_means_auto_unless_steps_are_given():
     assert Settings(quality="fine").steps == "auto"
     assert Settings(quality="fine", steps="auto").steps == "auto"
     for make in (Settings, validated):
-        with pytest.raises(UsageError, match="`quality`: it says when `steps` of auto end"):
+        with pytest.raises(UsageError, match="`quality`: it says how many `steps` of auto there are"):
             make(quality="fine", steps=20)
     assert validated(Settings(quality="fine"), steps=20) == Settings(steps=20)
     assert validated(Settings(steps=20), quality="draft").steps == "auto"

@@ -78,10 +78,11 @@ class Before:
     multiple: float = 1.0
 
     def settings_of(self, settings: Settings) -> Settings:
-        """What ``settings`` are for such a frame. A solver that is annealed begins with steps too large for a picture
-        that is nearly done: L-BFGS takes its place."""
+        """What ``settings`` are for such a frame: with all its steps at any size. A solver that is annealed begins with
+        steps too large for a picture that is nearly done: L-BFGS takes its place."""
+        alone = {"scales": 1, "full_steps_to": settings.size}
         solver = "lbfgs" if isinstance(solver_of(settings.solver), Annealed) else settings.solver
-        return settings.model_copy(update={"scales": 1, "steps": self.steps, "solver": solver})
+        return settings.model_copy(update={**alone, "steps": self.steps, "solver": solver})
 
     def term(self, device: torch.device) -> Temporal:
         """What holds it there."""

@@ -352,7 +352,7 @@ class Settings(BaseModel):
         if not isinstance(data, dict) or data.get("quality") is None:
             return data
         if data.get("steps", "auto") != "auto":
-            raise ValueError("`quality`: it says when `steps` of auto end, and goes with no number of them")
+            raise ValueError("`quality`: it says how many `steps` of auto there are, and goes with no number of them")
         return {"steps": "auto", **data}
 
     @model_validator(mode="before")

@@ -14,6 +14,7 @@ from impasto import Painter
 from impasto.features import Features, Place
 from impasto.film import shots
 from impasto.film.shots import Shots, mirrored_on, recoloured, weight_of
+from impasto.settings import Settings
 from impasto.terms import Temporal
 
 HEIGHT, WIDTH, STEP = 64, 96, 4
@@ -169,3 +170,9 @@ def test_what_is_new_has_the_colours_of_the_rest():
 def test_films_of_tests_move():
     first, second = films.moving(2)
     assert np.array_equal(first[:, 2:], second[:, :-2])
+
+
+def test_a_frame_takes_all_its_steps_at_any_size():
+    before = shots.Before(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8), 1.0, shots.STEPS)
+    of_frames = before.settings_of(Settings(size=3840))
+    assert [of_frames.steps_at(factor) for factor in of_frames.factors] == [shots.STEPS]

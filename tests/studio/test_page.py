@@ -34,7 +34,7 @@ def test_whatever_is_chosen_are_settings(strength, size, keep_colours, preset, s
 def test_what_a_preset_says_holds_where_a_control_was_left_alone():
     assert validated(**options_of(0.5, 512, False, "oil", 1, 0, 0)).strength == validated(preset="oil").strength == 0.6
     assert validated(**options_of(0.9, 512, False, "oil", 1, 0, 0)).strength == 0.9
-    assert validated(**options_of(0.5, 512, True, "", 1, 0, 0)) == Settings(colour="photo")
+    assert validated(**options_of(0.5, 512, True, "", 1, 0, 0)) == Settings(colour="matched")
 
 
 @given(st.lists(st.lists(st.sampled_from(range(len(PAINTED))), min_size=3, max_size=3), min_size=2, max_size=5))

@@ -37,7 +37,7 @@ def test_a_program_paints(address, photograph, painting):
         example = example.replace(f'"{said}"', repr(str(meant)))
     exec(example, found := {})
     settings = read_recipe(found["picture"])["settings"]
-    assert (settings["strength"], settings["seed"], settings["colour"]) == (0.7, 3, "photo")
+    assert (settings["strength"], settings["seed"], settings["colour"]) == (0.7, 3, "matched")
     with Image.open(found["picture"]) as image:
         assert (image.format, image.size) == ("PNG", (64, 53))
 

@@ -352,7 +352,9 @@ Quality = Annotated[
 ]
 Scales = Annotated[
     int | None,
-    option("--scales", panel=RUN, text="Most sizes it is painted at, each twice the one before.", default="16"),
+    option(
+        "--scales", panel=RUN, text="Most sizes it is painted at, all but the last twice the one before.", default="16"
+    ),
 ]
 Solver = Annotated[str | None, solver_option("adam")]
 PaperSolver = Annotated[str | None, solver_option("lbfgs")]
@@ -371,7 +373,7 @@ Precision = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    option("--threads", panel=RUN, text="Of the CPU, at most.", default="one for each core", min=1, max=1024),
+    option("--threads", panel=RUN, text="Of the CPU, at most, for each worker.", default="all cores", min=1, max=1024),
 ]
 Memory = Annotated[
     str | None,
@@ -435,7 +437,7 @@ KeepLocation = Annotated[
     option(
         "--keep-location",
         panel=OUTPUT,
-        text="Tell where the photograph was taken, too: its date, camera and copyright are always told.",
+        text="Tell where a photograph was taken, too: its date, camera and copyright are always told.",
     ),
 ]
 NoRecipe = Annotated[

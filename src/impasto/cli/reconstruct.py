@@ -78,7 +78,7 @@ def content(
 def style(
     painting: Annotated[str, typer.Argument(help="A file, sample:NAME, or - for stdin.")],
     style_layers: Annotated[str | None, o.style_layers_option("--layers")] = None,
-    out: Annotated[Path | None, o.out_option("PAINTING-LAST_LAYER")] = None,
+    out: Annotated[Path | None, o.out_option("PAINTING-style-LAST_LAYER")] = None,
     size: o.Size = None,
     style_loss: o.PaperStyleLoss = None,
     tv_weight: o.TvWeight = None,

@@ -75,8 +75,8 @@ def stylize(
         option(
             "--region",
             panel=PICTURE,
-            text="MASK[#COLOUR]=PAINTING[@MASK], once for each: where the mask is white, or has the colour, PAINTING "
-            "counts, or what its own mask leaves of it. MASK=keep leaves the photograph there.",
+            text=r"MASK\[#COLOUR]=PAINTING\[@MASK], once for each: where the mask is white, or has the colour, "
+            "PAINTING counts, or what its own mask leaves of it. MASK=keep leaves the photograph there.",
         ),
     ] = None,
     carried: Annotated[

@@ -284,7 +284,7 @@ class Page:
         shown = [n for n, order in enumerate(desk.orders) if order.seen][event.index]
         order = desk.orders[shown]
         controls = {"strength": 0.5, "preset": "", "stroke_size": 1.0, "keep_lines": 0.0} | order.options
-        controls["keep_colours"] = order.options.get("colour") == "photo"
+        controls["keep_colours"] = order.options.get("colour") == "matched"
         controls["size"] = min(controls["size"], SIZES[-1])
         pictures = [str(order.photograph), [str(file) for file in order.paintings], gr.skip()]
         return [*self.told(desk, shown, request), *pictures, *(controls[name] for name in self.controls)]
@@ -412,7 +412,7 @@ def options_of(
         if value is not None and not (preset and value == default):
             options[name] = float(value)
     if keep_colours:
-        options["colour"] = "photo"
+        options["colour"] = "matched"
     return options | ({"preset": preset} if preset else {})
 
 
