@@ -401,11 +401,14 @@ class Adam:
         g, t, (beta1, beta2) = state.point.gradient, state.count + 1, self.betas
         m = state.mean.lerp(g, 1 - beta1)
         v = (state.square * beta2).addcmul(g, g, value=1 - beta2)
-        root = v.sqrt() / (1 - beta2**t) ** 0.5 + self.epsilon
+
+        def moved(rate: float) -> Tensor:  # so that the root is gone when x is evaluated
+            root = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(self.epsilon)
+            return state.point.image.addcdiv(m, root, value=-rate / (1 - beta1**t)).clamp_(0, 1)
+
         now = self.rate * (1.0 if self.steps is None else cosine(state.count / self.steps))
         for rate in (now, 0.1 * now):  # where that gives no numbers, a smaller step, once
-            x = state.point.image.addcdiv(m, root, value=-rate / (1 - beta1**t)).clamp(0, 1)
-            point, finite, _ = read(evaluate(x))
+            point, finite, _ = read(evaluate(moved(rate)))
             if finite:
                 return AdamState(point, m, v, t)
         raise DivergedError("the loss is not a number any more; use `solver` lbfgs, or a lower `style_weight`")

@@ -226,7 +226,7 @@ class Blurred(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
         (gradient,), (inside,) = gradients, ctx.saved_tensors
-        return in_bands(chroma_blurred_back, gradient * inside)
+        return in_bands(lambda g, i: chroma_blurred_back(g * i), gradient, inside)
 
 
 def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
@@ -269,16 +269,17 @@ BAND = 2**20
 """Pixels that are blurred at once on a CPU."""
 
 
-def in_bands(of: Callable[[Tensor], Tensor], x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tensor) -> Float[Tensor, "1 c h w"]:
     """What a function that sees one row further gives of all rows, made of as many at once as fit into ``BAND``."""
     height, width = x.shape[2:]
     count = max(1, BAND // width)
     if x.is_cuda or count >= height:
-        return of(x)
+        return of(x, *more)
     found = torch.empty_like(x)
     for at in range(0, height, count):
         above, end = min(at, 1), min(at + count, height)
-        found[:, :, at:end] = of(x[:, :, at - above : end + 1])[:, :, above : above + end - at]
+        band = (image[:, :, at - above : end + 1] for image in (x, *more))
+        found[:, :, at:end] = of(*band)[:, :, above : above + end - at]
     return found
 
 

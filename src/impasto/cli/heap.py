@@ -13,7 +13,7 @@ KEEPING = 1.5
 """What a run takes that keeps all freed memory, of what is planned: 1.4 to 1.5 were measured, in two thirds to four
 fifths of the time."""
 
-LARGE, ALL = 2**25, 2**20
+LARGE, ALL = 2**22, 2**20
 """Bytes, of the least block that goes back: where memory is wanted, and where it is scarce."""
 
 SCARCE = 2 * 10**9

@@ -254,6 +254,7 @@ def follow(
     """Go through the steps; whatever ends them, the best picture so far is written, and where the run is. Raises
     Interrupted, saying what was kept, after Ctrl-C and the like."""
     best: Step | None = None
+    size: tuple[int, int] | None = None
     ended: BaseException | None = None
     with Listening() as signals:
         try:
@@ -265,6 +266,9 @@ def follow(
                 if step.index in between:
                     save(step, numbered(save.out, step.index), whole=False)
                 keeper.after_step(steps)
+                if step.size != size:
+                    size = step.size
+                    give_back_what_is_free()  # the size before left pieces that fit nothing of this one
                 if signals.asked:
                     raise KeyboardInterrupt
             signals.over = True
