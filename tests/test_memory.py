@@ -15,6 +15,7 @@ import impasto
 from impasto.assembly import objective_of
 from impasto.content import CONTENT_LOSSES
 from impasto.disk import Disk
+from impasto.features import Readout
 from impasto.errors import LimitError, UsageError
 from impasto.features import LEAST_SIDE
 from impasto.objective import TotalLoss, content_targets, style_targets
@@ -117,7 +118,7 @@ def tensors_of(target):
     if isinstance(target, torch.Tensor):
         return [target]
     if isinstance(target, tuple):
-        return [torch.as_tensor(x) for x in target]
+        return [torch.as_tensor(x) for x in target if not isinstance(x, Readout)]
     of_normal = target.mean, target.directions @ target.variances.diag() @ target.directions.T  # signs are arbitrary
     return [*of_normal, target.variances]
 
