@@ -15,9 +15,8 @@ import impasto
 from impasto.assembly import objective_of
 from impasto.content import CONTENT_LOSSES
 from impasto.disk import Disk
-from impasto.features import Readout
 from impasto.errors import LimitError, UsageError
-from impasto.features import LEAST_SIDE
+from impasto.features import LEAST_SIDE, Readout
 from impasto.objective import TotalLoss, content_targets, style_targets
 from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
 from impasto.solver import LBFGS, minimise
