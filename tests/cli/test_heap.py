@@ -33,9 +33,10 @@ print(mib() - before)
     [
         (None, 10**9, KEEPING * 10**9 + SCARCE, 64, True),
         (None, 10**10, 10**10, 64, False),
-        (None, 10**10, 10**10, 4, True),
+        (None, 10**10, 10**10, 2, True),
         (512, 10**9, 10**10, 64, False),
-        (512, 10**9, 10**10, 4, True),
+        (512, 10**9, 10**10, 8, False),
+        (512, 10**9, 10**10, 2, True),
         (None, 10**8, SCARCE - 1, 4, False),
     ],
 )

@@ -108,7 +108,7 @@ def test_what_the_library_says_of_a_parameter_is_told_with_its_flag(impasto, sma
         "impasto: --keep-lines: Input should be greater than or equal to 0, not -1.0\n",
     )
     told = impasto(*small, "--quality", "draft", "--steps", 5)
-    assert "--quality: it says when --steps of auto end, and goes with no number of them" in told.err
+    assert "--quality: it says how many --steps of auto there are, and goes with no number of them" in told.err
     told = impasto("texture", painting, "--size", "40x40", "--painting-size", 3)
     assert "impasto: --painting-size: Input should be greater than or equal to 16" in told.err
     told = impasto("reconstruct", "content", painting, "--layer", "conv9_9", *small[3:])
@@ -156,11 +156,11 @@ def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
     assert "32 x 27 px: 2 steps at 32 px (cpu, " in impasto(*small).err
     more = ["--weights", tiny, "--size", 192, "--steps", 4, "--device", "cpu", "-o", "x.png"]
     assert (
-        "192 x 160 px: 6 steps at 128 px, then 4 steps at 192 px (cpu, "
+        "192 x 160 px: 10 steps at 128 px, then 4 steps at 192 px (cpu, "
         in impasto("stylize", photograph, painting, *more).err
     )
     draft = ["stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png"]
-    assert "32 x 27 px: 25 steps at 32 px (cpu, " in impasto(*draft).err
+    assert "32 x 27 px: 20 steps at 32 px (cpu, " in impasto(*draft).err
     told = impasto(*draft, "--solver", "lbfgs").err
     assert "32 x 27 px: steps at 32 px across, each until more would not show" in told
 

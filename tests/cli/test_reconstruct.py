@@ -46,7 +46,7 @@ def test_json_and_silence(impasto, photograph, painting, quick, name):
     arguments, _, _ = commands(photograph, painting)[name]
     told = impasto(*arguments, *quick, "--json", "-o", "a.png")
     _, *steps, saved, _ = map(json.loads, told.out.splitlines())
-    count = 11 if name == "texture" else 3  # at three sizes, 3 steps at each but the last
+    count = 15 if name == "texture" else 3  # at three sizes, 5 steps at each but the last
     assert [step["step"] for step in steps] == list(range(count))
     assert set(saved["terms"]) == {"content": {"content"}, "style": {"style"}, "texture": {"style", "excess"}}[name]
     told = impasto(*arguments, *quick, "--quiet", "-o", "b.png")

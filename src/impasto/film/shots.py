@@ -88,7 +88,8 @@ class Shots:
         """Take what was painted of the next frame before."""
         assert painted.recipe is not None
         self.recipe, told = painted.recipe, painted.recipe["film"]
-        self.shot, self.multiple, self.gone = told["shot"], told["multiple"], torch.tensor(told["gone"])
+        self.shot, self.multiple = told["shot"], told["multiple"]
+        self.gone = torch.tensor(told.get("gone", (0.0, 0.0)))
         self.keep(Shown(frame, painted.tensor))
 
     def keep(self, shown: Shown) -> None:
