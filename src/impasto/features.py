@@ -222,18 +222,21 @@ class Features:
         from impasto.gradients import FirstAndSecondMoment
 
         if self.guide is not None:
-            return precise(self.weighted) @ precise(self.guide), precise(gram(self.weighted))
+            return self.own_sum, precise(gram(self.weighted))
         total, G = FirstAndSecondMoment.apply(self.V)  # type: ignore[no-untyped-call]
         return total, precise(G)
 
     @once
     def sum(self) -> Float[Tensor, " N"]:
         """Σ_k F_ik, in float32 at least."""
+        return Readout(self.readout).of(self.own_sum)
+
+    @once
+    def own_sum(self) -> Float[Tensor, " N_own"]:
+        """Σ_k V_k, in float32 at least."""
         if self.guide is None:
-            total = self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
-        else:
-            total = precise(self.weighted) @ precise(self.guide)
-        return Readout(self.readout).of(total)
+            return self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
+        return precise(self.weighted) @ precise(self.guide)
 
     @once
     def gram(self) -> Float[Tensor, "N N"]:
