@@ -1,5 +1,7 @@
 """What is seen of the image that the solver moves: the view is what is scored and what is saved."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -144,6 +146,21 @@ def test_grey_pictures_make_a_grey_one_unless_told_otherwise():
     assert all(map(is_grey, steps))
     assert not is_grey(impasto.paint(p, a, size=32, steps=5, keep_grey=False).tensor)
     assert not is_grey(impasto.paint(p, noise(32, 32, 3).float(), size=32, steps=5).tensor)
+
+
+def test_grey_paintings_make_a_grey_picture_of_a_coloured_photograph():
+    """Colours are the painting's; where they are not, the photograph's come through, and where one of several paintings
+    has any, so has the picture."""
+    photo, coloured, painting = noise(32, 32, 1).float(), noise(32, 32, 2).float(), grey(noise(32, 32, 3)).float()
+    paint = partial(impasto.paint, photo, size=32, steps=5)
+    assert is_grey(paint(painting).tensor)
+    assert is_grey(paint([painting, grey(noise(32, 32, 4)).float()]).tensor)
+    assert not is_grey(paint(painting, keep_grey=False).tensor)
+    assert not is_grey(paint([painting, coloured]).tensor)
+    assert not is_grey(paint(painting, colour="recoloured").tensor)
+    assert not is_grey(paint(painting, colour="photo").tensor)
+    kept = paint(painting, regions=[impasto.Region((torch.arange(32) < 16).float().expand(32, 32), None)]).tensor
+    assert is_grey(kept[..., 16:]) and not is_grey(kept[..., :16])
 
 
 def test_the_laplacian_is_of_cells_luminance():

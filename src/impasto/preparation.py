@@ -247,15 +247,22 @@ def coloured(settings: Settings, pictures: Mapping[str, Tensor], here: Mask | No
 
 
 def view_of(settings: Settings, pictures: Mapping[str, Tensor]) -> View:
-    """What is scored and saved of the image that the solver moves."""
+    """What is scored and saved of the image that the solver moves: grey where the paintings are, since colours are
+    theirs, or where all pictures are."""
     smooth = partial(smooth_chroma, edges="circular") if settings.tileable else smooth_chroma
     view: View = smooth if settings.smooth_chroma else as_it_is
     kept = COLOURS[settings.colour].kept
     if kept in ("chroma", "lab") and "content" in pictures:
         view = WithLabOf(pictures["content"]) if kept == "lab" else WithColoursOf(pictures["content"])
-    elif kept or (settings.keep_grey and all(map(is_grey, pictures.values()))):
+    elif kept or (settings.keep_grey and all(map(is_grey, whose_colours(settings, pictures)))):
         view = grey
     return AlongEdgesOf(view, pictures["content"]) if settings.photoreal else view
+
+
+def whose_colours(settings: Settings, pictures: Mapping[str, Tensor]) -> list[Tensor]:
+    """The pictures that the colours of a picture come from."""
+    paintings = [of for role, of in pictures.items() if role != "content"]
+    return paintings if paintings and settings.colour == "painting" else list(pictures.values())
 
 
 def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 c h2 w2"]:

@@ -262,7 +262,7 @@ class Settings(BaseModel):
     smooth_chroma: bool = True
     """Whether colours are seen, and saved, without what alternates from pixel to pixel: see ``views``."""
     keep_grey: bool = True
-    """Whether grey pictures alone make a grey picture."""
+    """Whether grey paintings make a grey picture; of recoloured ones, and where there is none, a grey photograph."""
     style_loss: Annotated[
         dict[Any, float], PlainValidator(_style_losses), PlainSerializer(_by_name, when_used="json")
     ] = Field(default=STYLE_LOSS, validate_default=True)

@@ -234,7 +234,7 @@ SmoothChroma = Annotated[
 ]
 KeepGrey = Annotated[
     bool | None,
-    option("--keep-grey/--no-keep-grey", panel=LOSS, text="Grey pictures alone make a grey one.", default="keep-grey"),
+    option("--keep-grey/--no-keep-grey", panel=LOSS, text="Grey paintings make a grey picture.", default="keep-grey"),
 ]
 KeepLines = Annotated[
     float | None,
