@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from impasto.errors import ImpastoError, InputError, LimitError
-from impasto.images.decoding import read_recipe
+from impasto.images.decoding import SUFFIXES, read_recipe
 from impasto.images.samples import PREFIX
 from impasto.recipe import is_of, recipe
 from impasto.settings import Settings
@@ -23,12 +23,6 @@ from impasto.tensors import is_lack_of_memory
 if TYPE_CHECKING:
     from impasto.facade import Painter
     from impasto.images.picture import Picture
-
-SUFFIXES = {
-    *(".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2"),
-    *(".heic", ".heif"),
-}
-"""What is taken for a picture in a folder."""
 
 TRIES = 2
 """How often a picture is begun whose process dies."""

@@ -1,6 +1,7 @@
 """impasto film: painted to the end, whatever stops it on the way, and what cannot be painted is told."""
 
 import json
+import os
 import signal
 import sys
 import time
@@ -200,3 +201,12 @@ def test_without_the_extra_it_is_named(impasto, quick, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     result = impasto(*quick, "--device", "cpu", "-o", "out.mp4")
     assert (result.code, "pip install 'impasto[film]'" in result.err) == (2, True)
+
+
+def test_two_runs_do_not_paint_the_same_film(impasto, quick, tmp_path):
+    other = tmp_path / ".out.mp4.taken"
+    other.write_text(str(os.getpid()))
+    told = impasto(*quick, "-o", tmp_path / "out.mp4")
+    assert told.code == 2
+    assert "another run paints" in told.err and other.exists()
+    assert not (tmp_path / "out.mp4.frames").exists()

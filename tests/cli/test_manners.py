@@ -507,6 +507,16 @@ def test_a_name_that_was_taken_by_what_was_killed_is_left_by_whoever_paints_to_i
     left = Path(".x.png.taken")
     left.write_text(str(gone.pid))
     assert impasto(*small, "-o", "x.png").code == 0
-    left.write_text(str(os.getpid()))
-    assert impasto(*small, "-o", "x.png").code == 0
-    assert left.exists()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("also", [[], ["--resume"], ["--tries", "2"]])
+def test_two_runs_do_not_paint_to_the_same_name(impasto, small, also):
+    """Nor over each other's checkpoint."""
+    name = "x-2.png" if "--tries" in also else "x.png"
+    other = Path(f".{name}.taken")
+    other.write_text(str(os.getpid()))
+    told = impasto(*small, "-o", "x.png", *also)
+    assert (told.code, told.out) == (2, "")
+    assert f"another run paints '{name}'" in told.err and f"remove '{other}'" in told.err
+    assert [path.name for path in Path.cwd().iterdir()] == [other.name]

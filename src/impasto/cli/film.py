@@ -1,6 +1,7 @@
 """``impasto film``: a film in the manner of a painting."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ import typer
 
 from impasto.cli import options as o
 from impasto.cli.console import Interrupted, duration, escaped
+from impasto.cli.names import hold
 from impasto.cli.options import LOSS, OUTPUT, PICTURE, option
 from impasto.errors import InputError, UsageError
 from impasto.signals import Listening
@@ -88,7 +90,8 @@ def film(
             raise
         raise UsageError("films need PyAV and OpenCV: pip install 'impasto[film]'") from error
     tell = Teller(painting, as_json=as_json, quiet=quiet)
-    with Listening() as signals:
+    with ExitStack() as taken, Listening() as signals:
+        hold(out, taken)
         try:
             tell.begin()
             for frame in painting.paint():

@@ -16,14 +16,26 @@ PIPE = Path("-")
 
 
 def out_of(options: dict[str, Any], stem: str, taken: ExitStack) -> Path:
-    """Where the options say, or a name after ``stem``: a free one, nobody else's until ``taken`` is closed, or that of
-    the run to resume. Raises UsageError where there is none of these, or several."""
+    """Where the options say, or a name after ``stem``: a free one, or that of the run to resume. Nobody else's until
+    ``taken`` is closed. Raises UsageError where there is none of these, or several, or another run paints there."""
     tries, resume, out = options.get("tries", 1), options.get("resume"), options["out"]
     if resume and tries > 1:
         raise UsageError("`resume` goes on with one picture, and `tries` are several: -o OUT-2.png --seed 1 is one")
-    for name in outputs(out, tries)[0] if out else ():
-        is_taken(claim_of(name))
+    for name in outputs(out, tries)[0] if out and out != PIPE else ():
+        hold(name, taken)
     return out or (name_to_resume(stem, taken) if resume else free_name(stem, taken, tries))
+
+
+def hold(name: Path, taken: ExitStack) -> None:
+    """Take a name that was given, until ``taken`` is closed: two runs would paint over each other's picture, and over
+    each other's checkpoint. Raises UsageError where another run has it."""
+    with suppress(InputError):  # where nothing can be written, there are better words for it
+        if not (claim := claimed(name)):
+            raise UsageError(
+                f"another run paints '{name}': choose another name, or wait for it (if there is none, remove "
+                f"'{claim_of(name)}')"
+            )
+        taken.callback(claim.unlink, missing_ok=True)
 
 
 def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:

@@ -16,15 +16,12 @@ from PIL import Image, ImageSequence
 
 from impasto.errors import InputError
 from impasto.flow import Frame
-from impasto.images.decoding import decode
+from impasto.images.decoding import SUFFIXES, decode
 from impasto.images.limits import Limits
 from impasto.images.sizes import MIN_SIDE, admit, admitted
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
-"""Suffixes of frames in a folder."""
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 """Formats of animated pictures, by their suffixes."""
@@ -108,7 +105,7 @@ class Folder:
     @classmethod
     def at(cls, path: Path, size: int, limits: Limits, rate: Fraction) -> "Folder":
         """Raises InputError where there are none."""
-        found = [file for file in path.iterdir() if file.suffix.lower() in PICTURES and not file.name.startswith(".")]
+        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
         if not found:
             raise InputError(f"there is no frame in '{path}': name a folder of pictures")
         files = sorted(found, key=natural)

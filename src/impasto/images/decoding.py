@@ -32,6 +32,13 @@ from impasto.images.tiff import RAW, deep_about, deep_tiff, not_developed, pillo
 from impasto.tensors import is_lack_of_memory
 
 
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2"),
+    *(".heic", ".heif"),
+}
+"""What is taken for a picture in a folder."""
+
+
 @runtime_checkable
 class Readable(Protocol):
     """A file open for reading bytes."""
