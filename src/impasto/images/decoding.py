@@ -31,7 +31,6 @@ from impasto.images.sizes import admit, admitted
 from impasto.images.tiff import RAW, deep_about, deep_tiff, not_developed, pillow_misreads, turn_to_the_picture
 from impasto.tensors import is_lack_of_memory
 
-
 SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2"),
     *(".heic", ".heif"),
