@@ -16,8 +16,17 @@ INTERRUPTED = 130
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+HELD: "set[str]" = set()
+"""Files that go when the program ends, however early."""
+
+
 def leave(*_: object) -> None:
     """End at once: there is nothing to be kept, and an exception would bring a traceback out of what is imported."""
+    for file in HELD:
+        try:  # noqa: SIM105 - contextlib may not be there yet, nor pathlib
+            os.unlink(file)  # noqa: PTH108
+        except OSError:  # it is left behind, and removed by whoever comes next
+            pass
     os.write(2, b"impasto: interrupted, and nothing more is kept\n")
     os._exit(INTERRUPTED)
 

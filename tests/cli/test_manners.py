@@ -521,3 +521,15 @@ def test_two_runs_do_not_paint_to_the_same_name(impasto, small, also):
     assert f"another run paints '{name}'" in told.err
     assert f"remove '{other}'" in told.err
     assert [path.name for path in Path.cwd().iterdir()] == [other.name]
+
+
+@pytest.mark.parametrize("out", [[], ["-o", "x.png"]])
+def test_a_signal_before_there_is_a_picture_leaves_no_name_taken(process, small, tmp_path, out):
+    child = process(*small, *out, "--steps", 5000)
+    until = time.monotonic() + 60
+    while not [*tmp_path.glob(".*.taken")] and time.monotonic() < until:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)  # torch is imported now, or soon
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert not [*tmp_path.glob(".*")]

@@ -10,6 +10,7 @@ from typing import Any
 
 from impasto.cli.keeping import beside
 from impasto.errors import InputError, UsageError
+from impasto.signals import HELD
 
 PIPE = Path("-")
 """stdin or stdout instead of a file."""
@@ -30,12 +31,11 @@ def hold(name: Path, taken: ExitStack) -> None:
     """Take a name that was given, until ``taken`` is closed: two runs would paint over each other's picture, and over
     each other's checkpoint. Raises UsageError where another run has it."""
     with suppress(InputError):  # where nothing can be written, there are better words for it
-        if not (claim := claimed(name)):
+        if not claimed(name, taken):
             raise UsageError(
                 f"another run paints '{name}': choose another name, or wait for it (if there is none, remove "
                 f"'{claim_of(name)}')"
             )
-        taken.callback(claim.unlink, missing_ok=True)
 
 
 def outputs(out: Path, tries: int) -> tuple[list[Path], Path | None]:
@@ -69,8 +69,7 @@ def name_to_resume(stem: str, taken: ExitStack) -> Path:
     there is none. Nobody else gets it until ``taken`` is closed."""
     known = takewhile(lambda name: name.exists() or beside(name).exists(), names_of(stem))
     for name in reversed([name for name in known if beside(name).exists()]):
-        if claim := claimed(name):
-            taken.callback(claim.unlink, missing_ok=True)
+        if claimed(name, taken):
             return name
     raise UsageError(f"`resume`: there is no '{beside(Path(f'{stem}.png'))}' to go on from: name the picture with -o")
 
@@ -90,33 +89,38 @@ def take(names: list[Path], taken: ExitStack) -> bool:
     """Take all of these names, or none."""
     with ExitStack() as stack:
         for name in names:
-            if not (claim := claimed(name)):
-                return False
-            stack.callback(claim.unlink, missing_ok=True)
-            if name.exists() or beside(name).exists():
+            if not claimed(name, stack) or name.exists() or beside(name).exists():
                 return False
         taken.push(stack.pop_all())
     return True
 
 
-def claimed(name: Path) -> Path | None:
-    """The hidden file that says of a name that this process has taken it; None where another one has, which still
-    runs. Raises InputError where no file can be made."""
+def claimed(name: Path, taken: ExitStack) -> bool:
+    """Whether this process has the name now, until ``taken`` is closed or the program ends: a hidden file says so.
+    Another one may have it, which still runs. Raises InputError where no file can be made."""
     claim = claim_of(name)
     for _ in range(2):
         try:
             with claim.open("x") as file:
+                HELD.add(str(claim))
+                taken.callback(release, claim)
                 file.write(str(os.getpid()))
         except FileExistsError:
             if is_taken(claim):
-                return None
+                return False
         except OSError as error:
             raise InputError(
                 f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
             ) from error
         else:
-            return claim
-    return None
+            return True
+    return False
+
+
+def release(claim: Path) -> None:
+    """Let others have the name."""
+    claim.unlink(missing_ok=True)
+    HELD.discard(str(claim))
 
 
 def claim_of(name: Path) -> Path:
