@@ -139,13 +139,21 @@ def test_a_painters_paintings_take_every_photographs_colours():
 # Strokes
 
 
-@pytest.mark.parametrize(("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (96, 72))])
-def test_the_painting_is_read_larger_for_larger_strokes_and_never_enlarged(monkeypatch, stroke_size, seen):
+@pytest.mark.parametrize(("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (384, 288))])
+def test_the_painting_is_read_larger_for_larger_strokes(monkeypatch, stroke_size, seen):
     shapes = []
     look = kept.style_targets
     monkeypatch.setattr(kept, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given))
     library.paint(soft(1), soft(2, 96, 72), stroke_size=stroke_size, **SMALL)
     assert set(shapes) == {seen}
+
+
+def test_what_a_texture_is_made_of_is_not_enlarged(monkeypatch):
+    shapes = []
+    look = kept.style_targets
+    monkeypatch.setattr(kept, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given))
+    next(library.texture(soft(2, 96, 72), 32, 32, **{**SMALL, "size": 512}))
+    assert set(shapes) == {(96, 72)}
 
 
 @pytest.mark.parametrize("size", [48, 96])
@@ -376,7 +384,7 @@ def test_no_style_leaks_into_the_other_region():
 def test_a_region_is_left_as_it_is(colour):
     photograph = soft(1, 64, 96)
     picture = library.paint(
-        photograph, soft(2), regions=[library.Region(halves())], colour=colour, **SMALL | {"size": 96}
+        photograph, soft(2), regions=[library.Region(halves())], colour=colour, **SMALL | {"size": 96, "steps": 25}
     )
     torch.testing.assert_close(picture.tensor[..., :48], photograph[..., :48], rtol=0, atol=1e-6)
     assert (picture.tensor[..., 48:] - photograph[..., 48:]).abs().mean() > 0.01

@@ -72,6 +72,7 @@ def test_large_sizes_take_fewer_steps():
     settings = Settings(size=4096, steps=70, coarse_steps=1.5, full_steps_to=1024, scales=5)
     assert [settings.steps_at(factor) for factor in settings.factors] == [105, 105, 105, 53, 18]
     assert settings.steps_in_all == 105 * 3 + 53 + 18 + 4
+    assert Settings(size=6000, quality="draft").steps_at(1.0) == 8
     assert Settings(size=6000, steps=1).steps_at(1.0) == 1
     assert Settings(size=6000, steps=0).steps_at(1.0) == 0
     assert Settings(size=4096, preset="paper").steps_at(1.0) == 150

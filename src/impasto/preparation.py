@@ -148,8 +148,9 @@ def prepared(
             with torch.no_grad():
                 view(scaled(start, factor))  # what views keep of a size is made here, and not while it is recorded
         sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
-        small = {role: at_size(picture, sizes[role] * factor) for role, picture in pictures.items()}
-        counts = {role: at_size(weight, sizes[role] * factor) for role, weight in counted.items()}
+        least = LEAST_PAINTING if "content" in pictures else 1
+        small = {role: at_size(picture, sizes[role] * factor, least) for role, picture in pictures.items()}
+        counts = {role: at_size(weight, sizes[role] * factor, least) for role, weight in counted.items()}
         cut = Cut(plan.sides[settings.factors.index(factor)])
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
@@ -265,9 +266,15 @@ def whose_colours(settings: Settings, pictures: Mapping[str, Tensor]) -> list[Te
     return paintings if paintings and settings.colour == "painting" else list(pictures.values())
 
 
-def at_size(picture: Float[Tensor, "1 c h w"], size: float) -> Float[Tensor, "1 c h2 w2"]:
-    """``picture`` with a long side of ``size`` px, or as it is where it has no more."""
-    return scaled(picture, min(1.0, size / max(picture.shape[2:])))
+LEAST_PAINTING = 384
+"""px that a smaller painting of a photograph's is enlarged to at most. The strokes of a thumbnail are 3 to 5 px: as they
+are, they cover a picture with scales. What is larger has strokes of its own, and more would blur them."""
+
+
+def at_size(picture: Float[Tensor, "1 c h w"], size: float, least: int = 1) -> Float[Tensor, "1 c h2 w2"]:
+    """``picture`` with a long side of ``size`` px; or as it is where it has no more, and at least ``least`` of them."""
+    own = max(picture.shape[2:])
+    return scaled(picture, min(size, max(own, least)) / own)
 
 
 def first_picture(

@@ -65,6 +65,9 @@ ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
 MOST_STEPS, MOST_COARSE_STEPS = 1000, 150
 """Of that, at most: at the full size, and at each of the smaller ones."""
 
+LEAST_STEPS = 8
+"""At a size above ``full_steps_to``, unless fewer are asked for: with three the picture has coarse colours and grain."""
+
 
 class Frozen(dict[Any, Any]):
     """A mapping that stays as it is, and can be hashed."""
@@ -230,8 +233,8 @@ class Settings(BaseModel):
     coarse_steps: Annotated[float, Field(ge=0, le=100)] = 2.5
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
     full_steps_to: Annotated[int, Field(ge=16, lt=MANY)] = 1024
-    """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion. What
-    is left to be done there is fine, and soon done."""
+    """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion, and
+    ``LEAST_STEPS`` at least. What is left to be done there is fine, and soon done."""
     quality: Literal["draft", "normal", "fine"] | None = None
     """How many steps "auto" is: see ``STEPS``, and for L-BFGS ``ENOUGH``; None is "normal". Given without ``steps``, it
     means "auto"."""
@@ -277,8 +280,9 @@ class Settings(BaseModel):
     """Of several paintings, how much each counts: numbers, or "fine" and "coarse" for one that counts in the low or the
     deep layers alone; all alike where it is not said."""
     stroke_size: Annotated[float, Field(ge=0.1, le=10)] = 1.0
-    """How large strokes are, against those of the painting as large as the picture. (A painting is never enlarged: a
-    larger one than it is holds no more.)"""
+    """How large strokes are, against those of the painting as large as the picture. (A painting is not enlarged: a
+    larger one than it is holds no more. But one of less than 384 px is, to so many, for a photograph: its strokes are
+    dots.)"""
     colour: Annotated[str, PlainValidator(_one_of(COLOURS))] = "painting"
     """Whose colours: a name of ``colours.COLOURS``."""
     carried: Literal["inside", "simple", "all"] = "inside"
@@ -326,8 +330,9 @@ class Settings(BaseModel):
         if self.until_settled:
             return MOST_STEPS if factor == 1 else MOST_COARSE_STEPS
         steps = STEPS[self.quality or "normal"] if self.steps == "auto" else self.steps
+        steps = steps if factor == 1 else int(steps * self.coarse_steps)
         part = min(1.0, self.full_steps_to / (self.size * factor))
-        return math.ceil(part * (steps if factor == 1 else int(steps * self.coarse_steps)))
+        return max(min(steps, LEAST_STEPS), math.ceil(part * steps))
 
     @property
     def until_settled(self) -> bool:
