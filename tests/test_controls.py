@@ -139,7 +139,9 @@ def test_a_painters_paintings_take_every_photographs_colours():
 # Strokes
 
 
-@pytest.mark.parametrize(("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (384, 288))])
+@pytest.mark.parametrize(
+    ("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (384, 288))]
+)
 def test_the_painting_is_read_larger_for_larger_strokes(monkeypatch, stroke_size, seen):
     shapes = []
     look = kept.style_targets

@@ -89,7 +89,7 @@ def test_threads_paint_what_they_would_alone():
 
 
 @pytest.mark.parametrize(
-    ("chosen", "count"), [({}, "10000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")]
+    ("chosen", "count"), [({}, "5000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")]
 )
 def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(chosen, count):
     program = "import impasto, os, sys; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"

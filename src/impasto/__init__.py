@@ -13,10 +13,10 @@ from impasto.version import __version__
 
 TYPE_CHECKING = False  # as typing has it, which takes longer to import than a program may take to listen to Ctrl-C
 
-# Read by GNU's OpenMP when torch is loaded. Threads that wait spin thirty times as long otherwise, and hold up every
+# Read by GNU's OpenMP when torch is loaded. Threads that wait spin sixty times as long otherwise, and hold up every
 # other program; where they do not spin at all, an idle machine takes 1.6 times as long.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 if TYPE_CHECKING:
     from impasto.content import ContentLoss

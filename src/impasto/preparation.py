@@ -147,10 +147,7 @@ def prepared(
         if device.type == "cuda":
             with torch.no_grad():
                 view(scaled(start, factor))  # what views keep of a size is made here, and not while it is recorded
-        sizes = {role: settings.size * (1.0 if role == "content" else settings.stroke_size) for role in pictures}
-        least = LEAST_PAINTING if "content" in pictures else 1
-        small = {role: at_size(picture, sizes[role] * factor, least) for role, picture in pictures.items()}
-        counts = {role: at_size(weight, sizes[role] * factor, least) for role, weight in counted.items()}
+        small, counts = (at_factor(factor, settings, of, "content" in pictures) for of in (pictures, counted))
         cut = Cut(plan.sides[settings.factors.index(factor)])
         for precision in precisions:
             photograph, paintings = small.get("content"), [of for role, of in small.items() if role.startswith("style")]
@@ -267,14 +264,18 @@ def whose_colours(settings: Settings, pictures: Mapping[str, Tensor]) -> list[Te
 
 
 LEAST_PAINTING = 384
-"""px that a smaller painting of a photograph's is enlarged to at most. The strokes of a thumbnail are 3 to 5 px: as they
-are, they cover a picture with scales. What is larger has strokes of its own, and more would blur them."""
+"""px that a smaller painting is enlarged to at most for a photograph. The strokes of a thumbnail are 3 to 5 px: as they
+are, they cover a picture with scales. Those of a larger painting are strokes, and would only be blurred."""
 
 
-def at_size(picture: Float[Tensor, "1 c h w"], size: float, least: int = 1) -> Float[Tensor, "1 c h2 w2"]:
-    """``picture`` with a long side of ``size`` px; or as it is where it has no more, and at least ``least`` of them."""
-    own = max(picture.shape[2:])
-    return scaled(picture, min(size, max(own, least)) / own)
+def at_factor(factor: float, settings: Settings, pictures: Mapping[str, Tensor], enlarge: bool) -> dict[str, Tensor]:
+    """``pictures``, or masks of them, as they are looked at while the picture is painted at ``factor`` of its size:
+    paintings as large as their strokes want them, or as they are where they are smaller; ``enlarge`` a thumbnail."""
+    found, least = {}, LEAST_PAINTING if enlarge else 1
+    for role, picture in pictures.items():
+        own, size = max(picture.shape[2:]), settings.size * factor * (1 if role == "content" else settings.stroke_size)
+        found[role] = scaled(picture, min(size, max(own, least)) / own)
+    return found
 
 
 def first_picture(

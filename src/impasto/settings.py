@@ -66,7 +66,7 @@ MOST_STEPS, MOST_COARSE_STEPS = 1000, 150
 """Of that, at most: at the full size, and at each of the smaller ones."""
 
 LEAST_STEPS = 8
-"""At a size above ``full_steps_to``, unless fewer are asked for: with three the picture has coarse colours and grain."""
+"""At a size above ``full_steps_to``, unless fewer are asked for: after three a picture has coarse grain."""
 
 
 class Frozen(dict[Any, Any]):

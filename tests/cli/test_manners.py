@@ -510,6 +510,14 @@ def test_a_name_that_was_taken_by_what_was_killed_is_left_by_whoever_paints_to_i
     assert not left.exists()
 
 
+def test_a_name_is_free_where_another_process_has_the_number_of_what_was_killed(impasto, small):
+    left = Path(".x.png.taken")
+    left.write_text(str(os.getpid()))
+    os.utime(left, (0, 0))
+    assert impasto(*small, "-o", "x.png").code == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("also", [[], ["--resume"], ["--tries", "2"]])
 def test_two_runs_do_not_paint_to_the_same_name(impasto, small, also):
     """Nor over each other's checkpoint."""

@@ -130,16 +130,21 @@ def claim_of(name: Path) -> Path:
 
 def is_taken(claim: Path) -> bool:
     """Whether the process that made it is there; where it cannot be told, it is. One that was killed leaves it behind:
-    it is removed."""
+    it is removed. One that began a minute after it, since clocks may differ, has the number of one that is gone."""
     try:
-        process = int(claim.read_text())
+        process, made = int(claim.read_text()), claim.stat().st_mtime
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
         return True
     import psutil
 
-    there = psutil.pid_exists(process)
+    try:
+        there = psutil.Process(process).create_time() < made + 60
+    except psutil.NoSuchProcess:
+        there = False
+    except (psutil.Error, ValueError, OverflowError):
+        there = True
     if not there:
         with suppress(OSError):
             claim.unlink()
