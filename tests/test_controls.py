@@ -37,6 +37,14 @@ def soft(seed, height=40, width=48, spread=1.0):
     return 0.5 + spread * (image - 0.5)
 
 
+@pytest.fixture
+def shapes(monkeypatch):
+    """Height and width of each painting that is measured, as it is looked at."""
+    found, look = [], kept.style_targets
+    monkeypatch.setattr(kept, "style_targets", lambda *given: found.append(tuple(given[1].shape[2:])) or look(*given))
+    return found
+
+
 # Several paintings
 
 
@@ -119,14 +127,11 @@ def test_several_paintings_in_python():
         library.stylize(soft(1), [soft(2), 255 * soft(2)], **SMALL)
 
 
-def test_a_painter_looks_at_each_painting_once(monkeypatch):
-    seen = []
-    look = kept.style_targets
-    monkeypatch.setattr(kept, "style_targets", lambda *given: seen.append(given[1].shape) or look(*given))
+def test_a_painter_looks_at_each_painting_once(shapes):
     painter = library.Painter([soft(2), soft(3)], precision="float32", **SMALL)
     for seed in (1, 4):
         painter.paint(soft(seed))
-    assert len(seen) == 2 * 2  # each through the network, and its pixels
+    assert len(shapes) == 2 * 2  # each through the network, and its pixels
 
 
 def test_a_painters_paintings_take_every_photographs_colours():
@@ -142,18 +147,12 @@ def test_a_painters_paintings_take_every_photographs_colours():
 @pytest.mark.parametrize(
     ("stroke_size", "seen"), [(0.5, (24, 18)), (1.0, (48, 36)), (1.5, (72, 54)), (10.0, (384, 288))]
 )
-def test_the_painting_is_read_larger_for_larger_strokes(monkeypatch, stroke_size, seen):
-    shapes = []
-    look = kept.style_targets
-    monkeypatch.setattr(kept, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given))
+def test_the_painting_is_read_larger_for_larger_strokes(shapes, stroke_size, seen):
     library.paint(soft(1), soft(2, 96, 72), stroke_size=stroke_size, **SMALL)
     assert set(shapes) == {seen}
 
 
-def test_what_a_texture_is_made_of_is_not_enlarged(monkeypatch):
-    shapes = []
-    look = kept.style_targets
-    monkeypatch.setattr(kept, "style_targets", lambda *given: shapes.append(tuple(given[1].shape[2:])) or look(*given))
+def test_what_a_texture_is_made_of_is_not_enlarged(shapes):
     next(library.texture(soft(2, 96, 72), 32, 32, **{**SMALL, "size": 512}))
     assert set(shapes) == {(96, 72)}
 

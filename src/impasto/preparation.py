@@ -271,10 +271,12 @@ are, they cover a picture with scales. Those of a larger painting are strokes, a
 def at_factor(factor: float, settings: Settings, pictures: Mapping[str, Tensor], enlarge: bool) -> dict[str, Tensor]:
     """``pictures``, or masks of them, as they are looked at while the picture is painted at ``factor`` of its size:
     paintings as large as their strokes want them, or as they are where they are smaller; ``enlarge`` a thumbnail."""
-    found, least = {}, LEAST_PAINTING if enlarge else 1
+    found = {}
     for role, picture in pictures.items():
-        own, size = max(picture.shape[2:]), settings.size * factor * (1 if role == "content" else settings.stroke_size)
-        found[role] = scaled(picture, min(size, max(own, least)) / own)
+        own, is_painting = max(picture.shape[2:]), role != "content"
+        size = settings.size * factor * (settings.stroke_size if is_painting else 1)
+        most = max(own, LEAST_PAINTING) if is_painting and enlarge else own
+        found[role] = scaled(picture, min(size, most) / own)
     return found
 
 

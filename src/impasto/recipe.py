@@ -27,7 +27,7 @@ def files_read(settings: Settings, **pictures: Any) -> dict[str, Any]:
 
 def reading(settings: Settings, role: str) -> dict[str, Any]:
     """How ``read`` and ``decode`` read what is for this ``role``: masks as large as they are; paintings as large as
-    their strokes want them, and never enlarged. Paintings and starts are longer where they would be too narrow."""
+    their strokes want them, and not enlarged yet. Paintings and starts are longer where they would be too narrow."""
     if role.endswith("mask"):
         return {"limits": settings.limits}
     is_painting, least = role not in ("content", "init"), 0 if role == "content" else MIN_SIDE

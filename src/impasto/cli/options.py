@@ -267,7 +267,7 @@ FullStepsTo = Annotated[
     option(
         "--full-steps-to",
         panel=RUN,
-        text="Sizes larger than that take fewer steps, in inverse proportion.",
+        text="Sizes larger than that take fewer steps, in inverse proportion, and 8 at least.",
         metavar="PX",
         default="1024",
     ),
