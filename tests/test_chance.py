@@ -38,7 +38,7 @@ OPTIONS = {
     "style_weight": WEIGHTS | st.just("auto"),
     "strength": st.sampled_from([0.0, 0.5, 1.0]),
     "tv_weight": WEIGHTS,
-    "excess_tv_weight": WEIGHTS,
+    "excess_weight": WEIGHTS,
     "keep_lines": WEIGHTS,
     "spectrum_weight": WEIGHTS,
     "content_layers": st.dictionaries(st.sampled_from(["conv1_1", "relu3_2", "pool4"]), WEIGHTS, min_size=1),

@@ -197,7 +197,7 @@ VALID = {
     "style_weight": WEIGHTS | st.just("auto"),
     "strength": st.floats(0, 1),
     "tv_weight": WEIGHTS,
-    "excess_tv_weight": WEIGHTS,
+    "excess_weight": WEIGHTS,
     "keep_lines": WEIGHTS,
     "content_layers": OF_LAYERS,
     "style_layers": OF_LAYERS,
@@ -299,7 +299,7 @@ def test_the_papers_preset_is_the_papers():
     assert paper.style_loss == {"gram": 1.0}
     assert (paper.content_layers, paper.content_weight, paper.style_weight) == ({"conv4_2": 1.0}, 1, 1e8)
     assert (paper.pooling, paper.edges, paper.smooth_chroma) == ("average", "black", False)
-    assert (paper.tv_weight, paper.excess_tv_weight) == (0, 0)
+    assert (paper.tv_weight, paper.excess_weight) == (0, 0)
 
 
 def test_the_defaults_are_in_the_registries():

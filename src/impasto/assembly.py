@@ -203,21 +203,21 @@ def style_terms(
             terms.append(Style(of, target, layers, beta * weight, multiple=multiple, guides=of_layer))
         if pixels := pixels_of(settings, layers):
             target = targets(network, painting, pixels, EXCESS["replicate"], *counted)
-            of, weight = EXCESS["circular" if settings.tileable else "replicate"], settings.excess_tv_weight
+            of, weight = EXCESS["circular" if settings.tileable else "replicate"], settings.excess_weight
             terms.append(Style(of, target, pixels, beta * weight, "excess", multiple, of_layer))
     return terms
 
 
 def guided(settings: Settings) -> list[str]:
     """What a region's mask is carried to."""
-    return [*settings.style_layers, *([PIXELS] if settings.excess_tv_weight else [])]
+    return [*settings.style_layers, *([PIXELS] if settings.excess_weight else [])]
 
 
 def pixels_of(settings: Settings, layers: Mapping[str, float]) -> dict[str, float]:
     """How much a painting that counts so much in these ``layers`` counts for the pixels: as in the finest one."""
     finest, whole = next(iter(settings.style_layers.items()))
     part = layers.get(finest, 0.0) / whole if whole else 0.0
-    return {PIXELS: part} if part and settings.excess_tv_weight else {}
+    return {PIXELS: part} if part and settings.excess_weight else {}
 
 
 def style_terms_of_region(

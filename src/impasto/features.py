@@ -181,6 +181,17 @@ class Features:
         return replace(self, guide=weights[self.in_picture].flatten().clamp_min(0).sqrt().to(self.activation.dtype))
 
     @property
+    def half(self) -> "Features":
+        """Of a map of half the size, whose positions are means of 2 x 2; a last odd row or column is left out."""
+        from torch.nn.functional import avg_pool2d
+
+        guide = self.guide
+        if guide is not None:
+            size = self.activation[..., *self.counted].shape[2:]
+            guide = avg_pool2d(guide.square().view(1, 1, *size), 2).flatten().sqrt()
+        return replace(self, activation=avg_pool2d(self.activation, 2), stride=2 * self.stride, guide=guide)
+
+    @property
     def positions(self) -> Any:
         """M; a number, or with a guide a scalar."""
         return self.V.shape[1] if self.guide is None else precise(self.guide).square().sum()

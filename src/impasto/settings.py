@@ -230,7 +230,7 @@ class Settings(BaseModel):
     """Long side of the picture, and of the painting that its style is read from, in px."""
     steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 80
     """Steps of the solver at the full size; "auto": as ``quality`` says."""
-    coarse_steps: Annotated[float, Field(ge=0, le=100)] = 2.5
+    coarse_steps: Annotated[float, Field(ge=0, le=100)] = 2.25
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
     full_steps_to: Annotated[int, Field(ge=16, lt=MANY)] = 1024
     """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion, and
@@ -250,9 +250,9 @@ class Settings(BaseModel):
     tv_weight: Weight = 0.0
     """Weight of the total variation, which the paper does not have: off. 300 takes the grain out of a picture; more
     blurs."""
-    excess_tv_weight: Weight = 10.0
-    """How much a picture is held to no more total variation than its painting has, beside β: see ``style.excess``. The
-    paper's: 0."""
+    excess_weight: Weight = 40.0
+    """How much a picture is held to vary no more from pixel to pixel than its painting does, beside β: see
+    ``style.excess``. The paper's: 0."""
     keep_lines: Weight = 0.0
     """How much the fine lines of the photograph, of faces and letters, are kept: see ``terms.Lines``. 0.3 is a touch, 1
     holds them; 3 and more for some grain."""
@@ -411,7 +411,7 @@ class Options(TypedDict, total=False):
     style_weight: float | Literal["auto"]
     strength: float
     tv_weight: float
-    excess_tv_weight: float
+    excess_weight: float
     keep_lines: float
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]

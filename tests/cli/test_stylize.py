@@ -265,7 +265,7 @@ def test_the_defaults_that_the_help_states_are_those_of_the_settings(impasto):
 EVERY_OPTION = (
     "--size 64 --content-weight 2 --style-weight 5e7 --content-layers conv4_1 --style-layers conv1_2=0.5,conv3_1=0.25 "
     "--style-loss gaussian,moments=0.5 --content-loss self-similarity --spectrum-weight 0.5 "
-    "--tv-weight 0.5 --excess-tv-weight 3 --init noise --seed 7 --quality draft --scales 2 "
+    "--tv-weight 0.5 --excess-weight 3 --init noise --seed 7 --quality draft --scales 2 "
     "--solver adam --network vgg19 "
     "--carried all --photoreal --tileable "
     "--memory 5GB --tile 512 "
@@ -306,7 +306,7 @@ def test_every_option_reaches_the_settings(impasto, photograph, painting, monkey
         full_steps_to=800,
         strength=0.25,
         tv_weight=0.5,
-        excess_tv_weight=3,
+        excess_weight=3,
         init="noise",
         seed=7,
         quality="draft",

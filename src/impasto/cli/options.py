@@ -300,14 +300,14 @@ TvWeight = Annotated[
         "--tv-weight", panel=LOSS, text="Of the total variation. 300 smooths grain, more blurs.", **NUMBER, default="0"
     ),
 ]
-ExcessTvWeight = Annotated[
+ExcessWeight = Annotated[
     float | None,
     option(
-        "--excess-tv-weight",
+        "--excess-weight",
         panel=LOSS,
-        text="Of more total variation than the painting has: what is flat there is flat here.",
+        text="Of varying more from pixel to pixel than the painting does: what is flat there is flat here.",
         **NUMBER,
-        default="10",
+        default="40",
     ),
 ]
 ContentLoss = Annotated[

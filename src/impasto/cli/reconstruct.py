@@ -147,7 +147,7 @@ def texture(
     spectrum_weight: o.SpectrumWeight = None,
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
-    excess_tv_weight: o.ExcessTvWeight = None,
+    excess_weight: o.ExcessWeight = None,
     smooth_chroma: o.SmoothChroma = None,
     keep_grey: o.KeepGrey = None,
     init: Annotated[str | None, o.init_option("starts_of_style", "faint")] = None,

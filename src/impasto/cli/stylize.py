@@ -56,7 +56,7 @@ def stylize(
     spectrum_weight: o.SpectrumWeight = None,
     preset: o.Preset = None,
     tv_weight: o.TvWeight = None,
-    excess_tv_weight: o.ExcessTvWeight = None,
+    excess_weight: o.ExcessWeight = None,
     smooth_chroma: o.SmoothChroma = None,
     keep_grey: o.KeepGrey = None,
     keep_lines: o.KeepLines = None,
