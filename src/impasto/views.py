@@ -37,13 +37,14 @@ def as_it_is(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
 
 
 def smooth_chroma(image: Float[Tensor, "1 3 h w"], edges: str = "replicate") -> Float[Tensor, "1 3 h w"]:
-    """``image`` with its colours, but not its luminance, blurred by [1 2 1] / 4 along both sides.
+    """``image`` with its colours, but not its luminance, blurred by [1 4 6 4 1] / 16 along both sides.
 
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
     well. Edges are repeated, or, "circular", go on at the opposite ones.
     """
     if edges == "circular":
-        return smooth_chroma(nnf.pad(image, (1, 1, 1, 1), mode="circular"))[..., 1:-1, 1:-1]
+        around = nnf.pad(image, (PASSES,) * 4, mode="circular")
+        return smooth_chroma(around)[..., PASSES:-PASSES, PASSES:-PASSES]
     seen: Tensor = Blurred.apply(image)  # type: ignore[no-untyped-call]
     return seen
 
@@ -229,32 +230,47 @@ class Blurred(torch.autograd.Function):
         return in_bands(lambda g, i: chroma_blurred_back(g * i), gradient, inside)
 
 
+PASSES = 2
+"""Times that colours are blurred by [1 2 1] / 4, which makes [1 4 6 4 1] / 16."""
+
+
 def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """B x + luminance(x − B x), B the blur: what B makes of the colours, and the luminance as it was."""
     if fused(x):
-        return convolution(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), chroma_blur(x.dtype, x.device), padding=0)
+        for _ in range(PASSES):
+            x = convolution(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), chroma_blur(x.dtype, x.device), padding=0)
+        return x
     Y = luminance(x)
-    return one_two_one(x - Y).add_(Y)
+    return blur(x - Y).add_(Y)
 
 
 def chroma_blurred_back(gradient: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """What comes back through ``chroma_blurred``: B g + w Σ (g − B g), w what each colour gives to luminance."""
     if fused(gradient):
-        back = convolution_back(gradient, chroma_blur(gradient.dtype, gradient.device), padding=0)
-        for side in (2, 3):
-            last = back.shape[side] - 1
-            back.select(side, 1).add_(back.select(side, 0))
-            back.select(side, last - 1).add_(back.select(side, last))
-        return back[..., 1:-1, 1:-1]
-    back = one_two_one(gradient)
+        for _ in range(PASSES):
+            back = convolution_back(gradient, chroma_blur(gradient.dtype, gradient.device), padding=0)
+            for side in (2, 3):
+                last = back.shape[side] - 1
+                back.select(side, 1).add_(back.select(side, 0))
+                back.select(side, last - 1).add_(back.select(side, last))
+            gradient = back[..., 1:-1, 1:-1]
+        return gradient
+    back = blur(gradient)
     of_luminance = (gradient - back).sum(dim=1, keepdim=True)
     for colour, weight in enumerate(LUMINANCE):
         back[:, colour : colour + 1].add_(of_luminance, alpha=weight)
     return back
 
 
+def blur(x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+    """B x, edges repeated; B is its own transpose."""
+    for _ in range(PASSES):
+        x = one_two_one(x)
+    return x
+
+
 def one_two_one(x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
-    """B x, the means of neighbours by [1 2 1] / 4 along both sides, edges repeated. B is its own transpose."""
+    """The means of neighbours by [1 2 1] / 4 along both sides, edges repeated."""
     for side in (2, 3):
         last, twice = x.shape[side] - 1, x * 2
         twice.narrow(side, 1, last).add_(x.narrow(side, 0, last))
@@ -270,15 +286,15 @@ BAND = 2**20
 
 
 def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tensor) -> Float[Tensor, "1 c h w"]:
-    """What a function that sees one row further gives of all rows, made of as many at once as fit into ``BAND``."""
+    """What a function that sees ``PASSES`` rows further gives of all, made of as many at once as fit into ``BAND``."""
     height, width = x.shape[2:]
     count = max(1, BAND // width)
     if x.is_cuda or count >= height:
         return of(x, *more)
     found = torch.empty_like(x)
     for at in range(0, height, count):
-        above, end = min(at, 1), min(at + count, height)
-        band = (image[:, :, at - above : end + 1] for image in (x, *more))
+        above, end = min(at, PASSES), min(at + count, height)
+        band = (image[:, :, at - above : end + PASSES] for image in (x, *more))
         found[:, :, at:end] = of(*band)[:, :, above : above + end - at]
     return found
 
@@ -286,7 +302,7 @@ def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tens
 @cache
 @torch.inference_mode(mode=False)
 def chroma_blur(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "3 3 3 3"]:
-    """``chroma_blurred`` as one convolution."""
+    """A pass of ``chroma_blurred`` as one convolution."""
     blur = torch.tensor([1.0, 2.0, 1.0], dtype=dtype).outer(torch.tensor([1.0, 2.0, 1.0], dtype=dtype)) / 16
     itself = torch.zeros(3, 3, dtype=dtype)
     itself[1, 1] = 1
