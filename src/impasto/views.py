@@ -37,7 +37,7 @@ def as_it_is(image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
 
 
 def smooth_chroma(image: Float[Tensor, "1 3 h w"], edges: str = "replicate") -> Float[Tensor, "1 3 h w"]:
-    """``image`` with its colours, but not its luminance, blurred by [1 4 6 4 1] / 16 along both sides.
+    """``image`` with its colours, but not its luminance, blurred by [1 6 15 20 15 6 1] / 64 along both sides.
 
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
     well. Edges are repeated, or, "circular", go on at the opposite ones.
@@ -230,8 +230,9 @@ class Blurred(torch.autograd.Function):
         return in_bands(lambda g, i: chroma_blurred_back(g * i), gradient, inside)
 
 
-PASSES = 2
-"""Times that colours are blurred by [1 2 1] / 4, which makes [1 4 6 4 1] / 16."""
+PASSES = 3
+"""Times that colours are blurred by [1 2 1] / 4. After one they have up to three times the grain of the painting and
+the photograph, after two up to 1.2 times; the style is as near after all three."""
 
 
 def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:

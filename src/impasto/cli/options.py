@@ -259,7 +259,7 @@ StrokeSize = Annotated[
 CoarseSteps = Annotated[
     float | None,
     option(
-        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="2.5"
+        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="2.25"
     ),
 ]
 FullStepsTo = Annotated[
