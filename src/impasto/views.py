@@ -221,8 +221,9 @@ class Blurred(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         seen = in_bands(chroma_blurred, image)
-        ctx.save_for_backward((seen >= 0) & (seen <= 1))
-        return seen.clamp_(0, 1)
+        clamped = seen.clamp(0, 1)
+        ctx.save_for_backward(seen == clamped)
+        return clamped
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
@@ -235,6 +236,10 @@ PASSES = 3
 the photograph, after two up to 1.2 times; the style is as near after all three."""
 
 
+GREEN = -LUMINANCE[0] / LUMINANCE[1], -LUMINANCE[2] / LUMINANCE[1]
+"""Of red − Y and blue − Y, what green − Y is."""
+
+
 def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
     """B x + luminance(x − B x), B the blur: what B makes of the colours, and the luminance as it was."""
     if fused(x):
@@ -242,7 +247,9 @@ def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
             x = convolution(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), chroma_blur(x.dtype, x.device), padding=0)
         return x
     Y = luminance(x)
-    return blur(x - Y).add_(Y)
+    colours = blur(x[:, ::2] - Y)  # red's and blue's; green's follows, since the three have no luminance
+    red, blue = colours.split(1, dim=1)
+    return torch.cat([red, GREEN[0] * red + GREEN[1] * blue, blue], dim=1).add_(Y)
 
 
 def chroma_blurred_back(gradient: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
@@ -256,10 +263,11 @@ def chroma_blurred_back(gradient: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 
                 back.select(side, last - 1).add_(back.select(side, last))
             gradient = back[..., 1:-1, 1:-1]
         return gradient
-    back = blur(gradient)
-    of_luminance = (gradient - back).sum(dim=1, keepdim=True)
-    for colour, weight in enumerate(LUMINANCE):
-        back[:, colour : colour + 1].add_(of_luminance, alpha=weight)
+    red, green, blue = gradient.split(1, dim=1)
+    colours = blur(torch.cat([red + GREEN[0] * green, blue + GREEN[1] * green], dim=1))
+    of_luminance = red + green + blue - colours.sum(dim=1, keepdim=True)
+    back = torch.cat([weight * of_luminance for weight in LUMINANCE], dim=1)
+    back[:, ::2] += colours
     return back
 
 
