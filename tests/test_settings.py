@@ -79,7 +79,7 @@ def test_large_sizes_take_fewer_steps():
 
 
 def test_a_quality_means_auto_unless_steps_are_given():
-    assert Settings().steps == STEPS["normal"] == 80
+    assert Settings().steps == STEPS["normal"] == 64
     assert Settings(quality="fine").steps == "auto"
     assert Settings(quality="fine", steps="auto").steps == "auto"
     for make in (Settings, validated):

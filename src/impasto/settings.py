@@ -56,7 +56,7 @@ COARSEST = 128
 """The long side, in px, at which a picture is begun. The next are twice it, four times, and so on: a large picture
 begins as a small one does."""
 
-STEPS = {"draft": 20, "normal": 80, "fine": 240}
+STEPS = {"draft": 16, "normal": 64, "fine": 192}
 """At the full size, by ``quality``, of a solver that wants to know."""
 
 ENOUGH = {"draft": 0.03, "normal": 0.01, "fine": 0.003}
@@ -228,9 +228,9 @@ class Settings(BaseModel):
 
     size: Annotated[int, Field(ge=16, lt=MANY)] = 512
     """Long side of the picture, and of the painting that its style is read from, in px."""
-    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 80
+    steps: Annotated[int | Literal["auto"], PlainValidator(_steps)] = 64
     """Steps of the solver at the full size; "auto": as ``quality`` says."""
-    coarse_steps: Annotated[float, Field(ge=0, le=100)] = 2.25
+    coarse_steps: Annotated[float, Field(ge=0, le=100)] = 2.75
     """How many times as many are taken at each of the smaller sizes, where the large forms are decided."""
     full_steps_to: Annotated[int, Field(ge=16, lt=MANY)] = 1024
     """Long side, in px, up to which a size takes all these steps; larger ones take fewer, in inverse proportion, and

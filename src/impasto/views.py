@@ -248,7 +248,7 @@ def chroma_blurred(x: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         return x
     Y = luminance(x)
     colours = blur(x[:, ::2] - Y)  # red's and blue's; green's follows, since the three have no luminance
-    red, blue = colours.split(1, dim=1)
+    red, blue = colours[:, :1], colours[:, 1:]
     return torch.cat([red, GREEN[0] * red + GREEN[1] * blue, blue], dim=1).add_(Y)
 
 
@@ -263,7 +263,7 @@ def chroma_blurred_back(gradient: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 
                 back.select(side, last - 1).add_(back.select(side, last))
             gradient = back[..., 1:-1, 1:-1]
         return gradient
-    red, green, blue = gradient.split(1, dim=1)
+    red, green, blue = (gradient[:, at : at + 1] for at in range(3))
     colours = blur(torch.cat([red + GREEN[0] * green, blue + GREEN[1] * green], dim=1))
     of_luminance = red + green + blue - colours.sum(dim=1, keepdim=True)
     back = torch.cat([weight * of_luminance for weight in LUMINANCE], dim=1)

@@ -259,7 +259,7 @@ StrokeSize = Annotated[
 CoarseSteps = Annotated[
     float | None,
     option(
-        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="2.25"
+        "--coarse-steps", panel=RUN, text="Steps at each smaller size, in terms of --steps.", **NUMBER, default="2.75"
     ),
 ]
 FullStepsTo = Annotated[
@@ -344,7 +344,7 @@ Tries = Annotated[
         max=100,
     ),
 ]
-Steps = Annotated[str | None, steps_option("80")]
+Steps = Annotated[str | None, steps_option("64")]
 PaperSteps = Annotated[str | None, steps_option("150")]
 Quality = Annotated[
     str | None,
