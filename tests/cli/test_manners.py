@@ -156,7 +156,7 @@ def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
     assert "32 x 27 px: 2 steps at 32 px (cpu, " in impasto(*small).err
     more = ["--weights", tiny, "--size", 192, "--steps", 4, "--device", "cpu", "-o", "x.png"]
     assert (
-        "192 x 160 px: 10 steps at 128 px, then 4 steps at 192 px (cpu, "
+        "192 x 160 px: 11 steps at 128 px, then 4 steps at 192 px (cpu, "
         in impasto("stylize", photograph, painting, *more).err
     )
     draft = ["stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png"]
