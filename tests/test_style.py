@@ -154,9 +154,10 @@ def amount(x: np.ndarray, weights: np.ndarray | None = None) -> float:
 
 
 def halved(x: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2, without a last odd row or column."""
-    height, width = (side // 2 * 2 for side in x.shape[-2:])
-    return x[..., :height, :width].reshape(*x.shape[:-2], height // 2, 2, width // 2, 2).mean(axis=(-3, -1))
+    """Means of 2 x 2; of a last odd row or column of what is there."""
+    rows = [x[..., i : i + 2, :].mean(axis=-2) for i in range(0, x.shape[-2], 2)]
+    y = np.stack(rows, axis=-2)
+    return np.stack([y[..., j : j + 2].mean(axis=-1) for j in range(0, x.shape[-1], 2)], axis=-1)
 
 
 def by_hand(x: np.ndarray, a: np.ndarray, weights: np.ndarray | None = None) -> float:

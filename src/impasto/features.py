@@ -1,6 +1,7 @@
 """What a network sees of a place in a picture, and the sums over its positions that style is told by."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
@@ -181,15 +182,16 @@ class Features:
         return replace(self, guide=weights[self.in_picture].flatten().clamp_min(0).sqrt().to(self.activation.dtype))
 
     @property
-    def half(self) -> "Features":
-        """Of a map of half the size, whose positions are means of 2 x 2; a last odd row or column is left out."""
+    def at_half_size(self) -> "Features":
+        """Of a map of half the size, whose positions are means of 2 x 2, or of what is there of them at the end."""
         from torch.nn.functional import avg_pool2d
 
+        halved = partial(avg_pool2d, kernel_size=2, ceil_mode=True)
         guide = self.guide
         if guide is not None:
             size = self.activation[..., *self.counted].shape[2:]
-            guide = avg_pool2d(guide.square().view(1, 1, *size), 2).flatten().sqrt()
-        return replace(self, activation=avg_pool2d(self.activation, 2), stride=2 * self.stride, guide=guide)
+            guide = halved(guide.square().view(1, 1, *size)).flatten().sqrt()
+        return replace(self, activation=halved(self.activation), stride=2 * self.stride, guide=guide)
 
     @property
     def positions(self) -> Any:

@@ -221,7 +221,7 @@ def variation(F: Features, edges: str = "replicate") -> Variation:
         roots = gradient_magnitude(F.activation, edges)[..., *F.counted].flatten().sqrt()
         return (roots if F.guide is None else roots * precise(F.guide).square()).sum()
 
-    half = F.half
+    half = F.at_half_size
     return Variation(total(F), F.positions, total(half), half.positions)
 
 

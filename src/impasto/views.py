@@ -312,11 +312,12 @@ def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tens
 @torch.inference_mode(mode=False)
 def chroma_blur(dtype: torch.dtype, device: torch.device) -> Float[Tensor, "3 3 3 3"]:
     """A pass of ``chroma_blurred`` as one convolution."""
-    blur = torch.tensor([1.0, 2.0, 1.0], dtype=dtype).outer(torch.tensor([1.0, 2.0, 1.0], dtype=dtype)) / 16
+    one = torch.tensor([1.0, 2.0, 1.0], dtype=dtype) / 4
+    means = one.outer(one)
     itself = torch.zeros(3, 3, dtype=dtype)
     itself[1, 1] = 1
-    of_luminance = torch.stack([weight * (itself - blur) for weight in LUMINANCE]).expand(3, -1, -1, -1)
-    return (of_luminance + torch.einsum("ij,hw->ijhw", torch.eye(3, dtype=dtype), blur)).to(device)
+    of_luminance = torch.stack([weight * (itself - means) for weight in LUMINANCE]).expand(3, -1, -1, -1)
+    return (of_luminance + torch.einsum("ij,hw->ijhw", torch.eye(3, dtype=dtype), means)).to(device)
 
 
 class Through:
