@@ -160,7 +160,7 @@ def test_it_says_what_will_be_done(impasto, small, photograph, painting, tiny):
         in impasto("stylize", photograph, painting, *more).err
     )
     draft = ["stylize", photograph, painting, *small[3:-4], "--quality", "draft", "-o", "x.png"]
-    assert "32 x 27 px: 20 steps at 32 px (cpu, " in impasto(*draft).err
+    assert "32 x 27 px: 16 steps at 32 px (cpu, " in impasto(*draft).err
     told = impasto(*draft, "--solver", "lbfgs").err
     assert "32 x 27 px: steps at 32 px across, each until more would not show" in told
 
