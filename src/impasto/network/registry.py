@@ -89,7 +89,7 @@ NETWORKS: dict[str, Source] = {
 
 
 def load_network(
-    name: str = "lite", *, weights: Path | None = None, pooling: str = "average", edges: str = "black"
+    name: str = "lite", *, weights: str | Path | None = None, pooling: str = "average", edges: str = "black"
 ) -> VGG:
     """The network ``name``, from the file ``weights`` instead of its own where that is given, on the CPU in float32.
 
@@ -99,9 +99,8 @@ def load_network(
     pooling or edges.
     """
     source = source_of(name)
-    if weights is None:
-        weights = where(name) or fetch(name)
-    loaded = described(read_weights(weights), source, weights)
+    file = Path(weights) if weights is not None else where(name) or fetch(name)
+    loaded = described(read_weights(file), source, file)
     assert loaded.preprocessing is not None
     tensors = loaded.tensors if loaded.normalised else normalised(loaded.tensors, loaded.means or measured(loaded))
     return VGG(tensors, loaded.preprocessing, pooling, edges)
