@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from nets import tiny_network
 
 import impasto
+from impasto import kept, preparation
 from impasto.balance import LARGEST, SMALLEST, TRIALS, Balance, content_distance
+from impasto.images.resizing import resized
+from impasto.network.registry import load_network
 from impasto.pyramid import CoarseToFine
 from impasto.settings import Settings, validated
 
@@ -45,6 +48,13 @@ def test_the_multiple_stays_within_bounds():
     assert Balance(50.0).after(0.0, 1e9).multiple == pytest.approx(10**LARGEST)
 
 
+@given(multiple=st.floats(0.4, 90), distance=st.floats(0, 1), wanted=st.floats(0, 1))
+def test_at_a_larger_size_it_only_rises(multiple, distance, wanted):
+    found, after = (getattr(Balance(multiple), name)(distance, wanted) for name in ("higher", "after"))
+    assert found.trials == after.trials
+    assert found.multiple == pytest.approx(after.multiple if distance < wanted else multiple)
+
+
 def test_the_photograph_is_at_0_and_upside_down_at_1():
     network, p = tiny_network(), picture(1)
     distance = content_distance(network, network.convolutions[-1], p)
@@ -66,9 +76,10 @@ def multiples_of(monkeypatch, **options) -> list[Balance]:
 
     monkeypatch.setattr(CoarseToFine, "balanced", watched)
     layers = {"content_layers": {"conv3_1": 1}, "style_layers": {"conv1_1": 0.7, "conv2_1": 0.3}}
-    steps = list(impasto.stylize(picture(1), picture(2), network=tiny_network(), size=64, **layers, **options))
+    steps = list(impasto.stylize(picture(1), picture(2), network=tiny_network(), **layers, **{"size": 64} | options))
     assert [step.index for step in steps] == list(range(len(steps)))
-    assert sum(step.trial for step in steps) == (len(found) and 1 + len(found) * (options["steps"] // (TRIALS + 1)))
+    if options.get("scales") == 1:
+        assert sum(step.trial for step in steps) == (len(found) and 1 + len(found) * (options["steps"] // (TRIALS + 1)))
     assert not max(steps, key=lambda step: step.merit).trial
     return found
 
@@ -78,6 +89,24 @@ def test_more_strength_goes_farther(monkeypatch):
     assert all(len(balance.trials) == TRIALS for balance in last)
     near, far = (Settings(strength=s).beta * balance.multiple for s, balance in zip((0.3, 0.7), last, strict=True))
     assert near < far
+
+
+@pytest.mark.parametrize(("steps", "trials"), [(40, [1, 2, 3, 1]), (24, [1, 2, 3])])
+def test_it_is_set_once_more_at_each_larger_size_that_has_the_steps(monkeypatch, steps, trials):
+    balances = multiples_of(monkeypatch, steps=steps, scales=2, size=192)
+    assert [len(balance.trials) for balance in balances] == trials
+    assert all(balance.multiple >= balances[2].multiple for balance in balances[3:])
+
+
+def test_how_far_a_large_picture_has_gone_is_seen_as_of_its_preview():
+    photograph, settings = picture(1, 1024, 256), Settings(size=1024, precision="float32", smooth_chroma=False)
+    sources = {"content": photograph, "style": picture(2, 400, 400)}
+    dial = preparation.prepared(settings, sources, None, kept.Kept(settings)).dial
+    assert dial is not None
+    image = (0.7 * photograph + 0.3 * torch.rand(photograph.shape)).clamp(0, 1)
+    small, of = (resized(x, 512, 128) for x in (image, photograph))
+    in_preview = content_distance(load_network("lite", edges="mirrored"), "conv4_2", of)(small)
+    assert dial.distance(image) == pytest.approx(in_preview, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ picture has gone, another β, and on.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,14 @@ from torch.nn.functional import cosine_similarity
 from impasto.network.protocol import Network
 
 TRIALS = 3
-"""How often β is set anew. With as many steps each, and as many after the last, they are those of the smallest size."""
+"""How often β is set anew at the smallest size; at larger ones once. With as many steps each, and as many after the
+last, they are those of the size."""
+
+FEWEST, FEWEST_LATER = 15, 32
+"""Steps without which β is not set anew, at the smallest size and at larger ones."""
+
+LOOKED_AT = 512
+"""px: the long side, at most, at which it is seen how far a picture has gone. A large one is to be like its preview."""
 
 SLOPE = 0.3
 """By how much the distance grows, about, where β is ten times as large."""
@@ -48,6 +55,12 @@ class Balance:
         step = min(max((wanted - distance) / slope, -1.0), 1.0)
         there = min(max(here + step, SMALLEST), LARGEST)
         return Balance(10**there, (*self.trials, (here, distance)))
+
+    def higher(self, distance: float, wanted: float) -> "Balance":
+        """The same, or this multiple where that is less: a picture whose contrasts alone take it far would have fewer
+        strokes with a lower one, not more of the photograph."""
+        after = self.after(distance, wanted)
+        return replace(after, multiple=max(after.multiple, self.multiple))
 
 
 class Dial:

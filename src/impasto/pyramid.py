@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 
-from impasto.balance import TRIALS, Balance, Dial
+from impasto.balance import FEWEST, FEWEST_LATER, TRIALS, Balance, Dial
 from impasto.errors import DivergedError
 from impasto.images.resizing import resized, scaled
 from impasto.replay import as_asked, asked, at_its_best
@@ -76,7 +76,7 @@ class CoarseToFine:
 
     def start(self) -> Ascent:
         """The state at the smallest size. Raises DivergedError where the loss is not a number."""
-        return replace(self.begun(scaled(self.image, self.settings.factors[0])), trial=self.trials > 0)
+        return self.begun(scaled(self.image, self.settings.factors[0]))
 
     def step(self, state: Ascent) -> Ascent | None:
         """The state after one step more; None where there is no more to be done."""
@@ -113,16 +113,17 @@ class CoarseToFine:
     def steps_of_descent(self, state: Ascent) -> int:
         """How many the solver has, from where it began last: those of a trial, or what is left of the size."""
         of_size = self.settings.steps_at(self.settings.factors[state.size])
-        return of_size // (TRIALS + 1) if state.trial else of_size - state.steps_of_size
+        return of_size // (self.trials_at(state.size) + 1) if state.trial else of_size - state.steps_of_size
 
     def with_next_precision(self, state: Ascent, objective: Objective) -> Ascent:
         """The same picture, seen by the next objective: no step of its own."""
         return replace(self.begun_again(state, objective), precision=state.precision + 1)
 
-    @property
-    def trials(self) -> int:
-        """How often β is set anew, all at the smallest size; not at all with few steps."""
-        return TRIALS if self.dial is not None and self.settings.steps_at(self.settings.factors[0]) >= 5 * TRIALS else 0
+    def trials_at(self, size: int) -> int:
+        """How often β is set anew there; not at all with few steps."""
+        trials, fewest = (TRIALS, FEWEST) if size == 0 else (1, FEWEST_LATER)
+        enough = self.settings.steps_at(self.settings.factors[size]) >= fewest
+        return trials if self.dial is not None and enough else 0
 
     def trial_is_over(self, state: Ascent) -> bool:
         """Whether it is to be seen how far the picture has gone."""
@@ -132,12 +133,13 @@ class CoarseToFine:
         """The same picture, seen with another β: no step of its own."""
         wanted = self.settings.distance
         assert wanted is not None
-        balance = state.balance.after(dial.distance(state.descent.state.point.image), wanted)
+        next_one = state.balance.higher if state.size else state.balance.after
+        balance = next_one(dial.distance(state.descent.state.point.image), wanted)
         dial.turn(balance.multiple)
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
         again = self.begun_again(state, objective)
-        return replace(again, better=None, balance=balance, trial=len(balance.trials) < self.trials)
+        return replace(again, better=None, balance=balance, trial=len(balance.trials) < self.trials_at(state.size))
 
     def begun_again(self, state: Ascent, objective: Objective) -> Ascent:
         """The solver anew, where it is, with another objective."""
@@ -159,7 +161,7 @@ class CoarseToFine:
         start = scaled(self.image, self.settings.factors[state.size + 1])
         return replace(
             self.begun(finer(state.best.image, start), state.size + 1),
-            balance=state.balance,
+            balance=Balance(state.balance.multiple),
             steps=state.steps + state.descent.index + 1,
             evaluations=state.evaluations + state.descent.evaluations,
         )
@@ -173,7 +175,7 @@ class CoarseToFine:
         objective = self.objectives.at(size, 0)
         assert objective is not None
         descent = self.descent(objective, image)
-        return Ascent(descent, (descent.state.point.loss,), size=size)
+        return Ascent(descent, (descent.state.point.loss,), size=size, trial=self.trials_at(size) > 0)
 
 
 class Objectives:
