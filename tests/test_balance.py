@@ -10,7 +10,7 @@ from nets import tiny_network
 
 import impasto
 from impasto import kept, preparation
-from impasto.balance import LARGEST, SMALLEST, TRIALS, Balance, content_distance
+from impasto.balance import LARGEST, NEARLY, SMALLEST, TRIALS, Balance, content_distance
 from impasto.images.resizing import resized
 from impasto.network.registry import load_network
 from impasto.pyramid import CoarseToFine
@@ -50,9 +50,9 @@ def test_the_multiple_stays_within_bounds():
 
 @given(multiple=st.floats(0.4, 90), distance=st.floats(0, 1), wanted=st.floats(0, 1))
 def test_at_a_larger_size_it_only_rises(multiple, distance, wanted):
-    found, after = (getattr(Balance(multiple), name)(distance, wanted) for name in ("higher", "after"))
+    found, after = Balance(multiple).higher(distance, wanted), Balance(multiple).after(distance, NEARLY * wanted)
     assert found.trials == after.trials
-    assert found.multiple == pytest.approx(after.multiple if distance < wanted else multiple)
+    assert found.multiple == pytest.approx(after.multiple if distance < NEARLY * wanted else multiple)
 
 
 def test_the_photograph_is_at_0_and_upside_down_at_1():

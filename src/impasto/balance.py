@@ -23,6 +23,9 @@ last, they are those of the size."""
 FEWEST, FEWEST_LATER = 15, 32
 """Steps without which β is not set anew, at the smallest size and at larger ones."""
 
+NEARLY = 0.9
+"""Of how far a picture is to go, what is enough at a larger size: with all of it, flat places get patches of texture."""
+
 LOOKED_AT = 512
 """px: the long side, at most, at which it is seen how far a picture has gone. A large one is to be like its preview."""
 
@@ -57,9 +60,9 @@ class Balance:
         return Balance(10**there, (*self.trials, (here, distance)))
 
     def higher(self, distance: float, wanted: float) -> "Balance":
-        """The same, or this multiple where that is less: a picture whose contrasts alone take it far would have fewer
-        strokes with a lower one, not more of the photograph."""
-        after = self.after(distance, wanted)
+        """The same for ``NEARLY`` as far, or this multiple where that is less: a picture whose contrasts alone take it
+        far would have fewer strokes with a lower one, not more of the photograph."""
+        after = self.after(distance, NEARLY * wanted)
         return replace(after, multiple=max(after.multiple, self.multiple))
 
 
