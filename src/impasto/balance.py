@@ -24,7 +24,7 @@ FEWEST, FEWEST_LATER = 15, 32
 """Steps without which β is not set anew, at the smallest size and at larger ones."""
 
 NEARLY = 0.9
-"""Of how far a picture is to go, what is enough at a larger size: with all of it, flat places get patches of texture."""
+"""Of how far a picture is to go, what is enough at a larger size: with all of it, texture comes into flat places."""
 
 LOOKED_AT = 512
 """px: the long side, at most, at which it is seen how far a picture has gone. A large one is to be like its preview."""
