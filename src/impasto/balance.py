@@ -26,8 +26,9 @@ FEWEST, FEWEST_LATER = 15, 32
 NEARLY = 0.9
 """Of how far a picture is to go, what is enough at a larger size: with all of it, texture comes into flat places."""
 
-LOOKED_AT = 512
-"""px: the long side, at most, at which it is seen how far a picture has gone. A large one is to be like its preview."""
+LARGEST_SIZE = 512
+"""px: the long side, at most, of a picture for which β is set anew. In a larger one a higher β takes away from the
+photograph and brings it no nearer to the painting."""
 
 SLOPE = 0.3
 """By how much the distance grows, about, where β is ten times as large."""

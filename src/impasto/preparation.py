@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from impasto.assembly import masks_at, objective_of, painted_regions, spectrum_term, with_names_of
-from impasto.balance import LOOKED_AT, Dial, content_distance
+from impasto.balance import Dial, content_distance
 from impasto.colours import COLOURS
 from impasto.disk import Disk
 from impasto.errors import UsageError
@@ -137,8 +137,7 @@ def prepared(
         return content_distance(network, layer, photograph, guide)
 
     def distance(image: Tensor) -> float:
-        seen = scaled(scored(view(image)), min(1.0, LOOKED_AT / max(image.shape[2:])))
-        return distance_at(*seen.shape[2:])(seen)
+        return distance_at(*image.shape[2:])(scored(view(image)))
 
     has_both = "content" in pictures and len(pictures) > 1
     dial = Dial(distance, device) if settings.distance is not None and has_both and before is None else None

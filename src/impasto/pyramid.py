@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from jaxtyping import Float
 
-from impasto.balance import FEWEST, FEWEST_LATER, TRIALS, Balance, Dial
+from impasto.balance import FEWEST, FEWEST_LATER, LARGEST_SIZE, TRIALS, Balance, Dial
 from impasto.errors import DivergedError
 from impasto.images.resizing import resized, scaled
 from impasto.replay import as_asked, asked, at_its_best
@@ -120,10 +120,11 @@ class CoarseToFine:
         return replace(self.begun_again(state, objective), precision=state.precision + 1)
 
     def trials_at(self, size: int) -> int:
-        """How often β is set anew there; not at all with few steps."""
+        """How often β is set anew there; not at all with few steps, nor at large sizes."""
+        factor = self.settings.factors[size]
         trials, fewest = (TRIALS, FEWEST) if size == 0 else (1, FEWEST_LATER)
-        enough = self.settings.steps_at(self.settings.factors[size]) >= fewest
-        return trials if self.dial is not None and enough else 0
+        small = size == 0 or max(self.image.shape[2:]) * factor <= LARGEST_SIZE
+        return trials if self.dial is not None and small and self.settings.steps_at(factor) >= fewest else 0
 
     def trial_is_over(self, state: Ascent) -> bool:
         """Whether it is to be seen how far the picture has gone."""
