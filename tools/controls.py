@@ -15,8 +15,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter
 
 from impasto.images.samples import path_of
-from tools.gallery import ROOT, side_by_side, small
+from tools.gallery import ROOT, of_height, side_by_side
 
+HEIGHT = 300  # px
 DOCUMENT = ROOT / "docs" / "controls.md"
 SECTION = re.compile(r"!\[[^\]]*\]\(images/controls-(\w+)\.jpg\)\n\n((?:    impasto .+\n)+)")
 
@@ -34,7 +35,7 @@ def main() -> None:
                 program = [sys.executable, "-m", "impasto", *shlex.split(command)[1:], "-o", str(out), "-q"]
                 subprocess.run(program, cwd=folder, check=True)
                 pictures.append(over_checks(Image.open(out)))
-        sheet = side_by_side([small(picture) for picture in pictures]) if len(pictures) > 1 else pictures[0]
+        sheet = side_by_side([of_height(HEIGHT, picture) for picture in pictures]) if len(pictures) > 1 else pictures[0]
         sheet.convert("RGB").save(ROOT / "docs" / "images" / f"controls-{name}.jpg", quality=88)
 
 

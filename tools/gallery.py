@@ -1,4 +1,4 @@
-"""Paint the pictures of the README with the commands that it gives: docs/images/NAME.jpg.
+"""Paint the pictures of the README with the commands that it gives: docs/images/NAME.jpg, as large as they are.
 
     python -m tools.gallery [NAME …]
 
@@ -17,7 +17,7 @@ from impasto.images.samples import path_of
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(r"impasto stylize (sample:\S+) (sample:\S+) -o (\w+)\.png[^`\n]*")
-HEIGHT, GAP = 300, 8  # px
+GAP = 8  # px
 
 
 def main() -> None:
@@ -29,19 +29,20 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             program = [sys.executable, "-m", "impasto", *command.group().split()[1:]]
             subprocess.run(program, cwd=folder, check=True)
-            picture = small(Image.open(Path(folder) / f"{name}.png"))
+            picture = Image.open(Path(folder) / f"{name}.png").convert("RGB")
         if number == 0:
-            picture = side_by_side([small(Image.open(path_of(of))) for of in (photograph, painting)] + [picture])
+            made_of = [Image.open(path_of(of)) for of in (photograph, painting)]
+            picture = side_by_side([*(of_height(picture.height, of) for of in made_of), picture])
         picture.save(ROOT / "docs" / "images" / f"{name}.jpg", quality=90)
 
 
-def small(picture: Image.Image) -> Image.Image:
-    width = round(picture.width * HEIGHT / picture.height)
-    return picture.convert("RGB").resize((width, HEIGHT), Image.Resampling.LANCZOS)
+def of_height(height: int, picture: Image.Image) -> Image.Image:
+    width = round(picture.width * height / picture.height)
+    return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def side_by_side(pictures: list[Image.Image]) -> Image.Image:
-    page = Image.new("RGB", (sum(p.width + GAP for p in pictures) - GAP, HEIGHT), "white")
+    page = Image.new("RGB", (sum(p.width + GAP for p in pictures) - GAP, pictures[0].height), "white")
     left = 0
     for picture in pictures:
         page.paste(picture, (left, 0))
