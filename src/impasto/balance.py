@@ -2,7 +2,8 @@
 
 Style losses of paintings differ by more than a thousand times, and photographs hold out against the same β quite
 differently. So β is found at the smallest size, where an evaluation costs little: a few steps, a look at how far the
-picture has gone, another β, and on.
+picture has gone, another β, and on. At larger sizes the photograph's detail comes back into the picture, and β rises
+by what that has brought it back.
 """
 
 import math

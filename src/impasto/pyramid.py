@@ -134,8 +134,8 @@ class CoarseToFine:
         """The same picture, seen with another β: no step of its own."""
         wanted = self.settings.distance
         assert wanted is not None
-        next_one = state.balance.higher if state.size else state.balance.after
-        balance = next_one(dial.distance(state.descent.state.point.image), wanted)
+        found = state.balance.higher if state.size else state.balance.after
+        balance = found(dial.distance(state.descent.state.point.image), wanted)
         dial.turn(balance.multiple)
         objective = self.objectives.at(state.size, state.precision)
         assert objective is not None
