@@ -177,3 +177,39 @@ def test_after_an_hour_all_is_gone(studio, slow, monkeypatch, photograph, painti
     slow.release(1000)
     until(lambda: running.ended)
     assert (running.state, running.files, desk.folder.exists()) == ("stopped", {}, False)
+
+
+def test_what_is_tidied_away_while_it_is_saved_is_gone(studio, monkeypatch, photograph, painting):
+    """Between two of its files, which once left the folder behind for ever."""
+    _, desk = studio.desk(None)
+    save, saved = easel.Picture.save, []
+
+    def and_tidy(picture, path):
+        save(picture, path)
+        saved.append(path)
+        desk.looked_at -= KEPT + 1
+        studio.tidy()
+
+    monkeypatch.setattr(easel.Picture, "save", and_tidy)
+    order = studio.order(desk, photograph, [painting], steps=3)
+    until(lambda: order.ended)
+    assert (order.state, order.fault, order.files, len(saved)) == ("done", "", {}, 1)
+    assert [path.name for path in studio.folder.iterdir()] == ["samples"]
+
+
+def test_what_is_saved_while_it_is_tidied_away_is_gone(studio, slow, monkeypatch, photograph, painting):
+    _, desk = studio.desk(None)
+    order = studio.order(desk, photograph, [painting], steps=100_000)
+    until(lambda: slow.release() or order.seen)
+    rmtree = easel.shutil.rmtree
+
+    def once_it_has_ended(folder, **options):
+        slow.release(1000)
+        until(lambda: order.ended)
+        rmtree(folder, **options)
+
+    monkeypatch.setattr(easel.shutil, "rmtree", once_it_has_ended)
+    desk.looked_at -= KEPT + 1
+    studio.tidy()
+    assert (order.state, order.files) == ("stopped", {})
+    assert [path.name for path in studio.folder.iterdir()] == ["samples"]

@@ -102,13 +102,22 @@ class Order:
     def end(self, state: State, picture: Picture | None = None, fault: str = "") -> None:
         """It is over. The picture is saved, unless its folder was tidied away. Raises what ``Picture.save`` raises."""
         if picture is not None and self.folder.is_dir():
-            for kind, suffix in FORMATS.items():
-                path = self.folder / f"{self.name}{suffix}"
-                picture.save(path)
-                self.files[kind] = path
-            self.seen, self.size = picture.pil(), (picture.shape[3], picture.shape[2])
+            try:
+                self.keep(picture)
+            except Exception:
+                if self.folder.is_dir():
+                    raise
+                self.files.clear()  # it was tidied away meanwhile
         self.state, self.fault = state, fault
         self.version += 1
+
+    def keep(self, picture: Picture) -> None:
+        """Save it in each format."""
+        for kind, suffix in FORMATS.items():
+            path = self.folder / f"{self.name}{suffix}"
+            picture.save(path)
+            self.files[kind] = path
+        self.seen, self.size = picture.pil(), (picture.shape[3], picture.shape[2])
 
 
 class Easel:
@@ -259,7 +268,10 @@ class Studio:
                 for order in desk.orders:
                     self.easel.stop(order)
                 del self.desks[name]
-                shutil.rmtree(desk.folder, ignore_errors=True)
+                gone = desk.folder
+                with suppress(OSError):
+                    gone = gone.rename(gone.with_suffix(".gone"))  # or more is saved in it while it is emptied
+                shutil.rmtree(gone, ignore_errors=True)
         for file in self.uploads.rglob("*") if self.uploads.is_dir() else ():
             with suppress(OSError):
                 if file.is_file() and file.stat().st_mtime < time.time() - KEPT:
