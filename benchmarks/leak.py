@@ -14,11 +14,11 @@ Each is ‖G − G'‖ / ‖G'‖ in per cent, G = F Fᵀ / M over the positions
 import argparse
 
 import torch
-from torch.nn.functional import interpolate
 
 import impasto
-from impasto.images.files import read
+from impasto.images.resizing import resized
 from impasto.network.registry import load_network
+from impasto.network.vgg import VGG
 from impasto.objective import seen
 from impasto.regions import Mask, guides
 from impasto.settings import STYLE_LAYERS
@@ -44,13 +44,14 @@ def main() -> None:
         regions = [impasto.Region(half.expand(-1, 3, -1, -1), left)]
         return impasto.paint(asked.photo, other, regions=regions, **options, **more).tensor
 
-    photograph = interpolate(read(asked.photo), whole.shape[2:], mode="bilinear", antialias=True)
-    both = grams(beside(right), half, asked.network)
+    network = load_network(asked.network, edges="mirrored")
+    photograph = resized(impasto.read(asked.photo), *whole.shape[2:])
+    both = grams(network, beside(right), half)
     references = {
-        "a third painting on the right": grams(beside(third), half, asked.network),
-        "float32": grams(beside(right, precision="float32"), half, asked.network),
-        "the whole picture, alone": grams(whole, everywhere, asked.network),
-        "the photograph": grams(photograph, half, asked.network),
+        "a third painting on the right": grams(network, beside(third), half),
+        "float32": grams(network, beside(right, precision="float32"), half),
+        "the whole picture, alone": grams(network, whole, everywhere),
+        "the photograph": grams(network, photograph, half),
     }
     print(f"{'inside the left half, against':30}", *(f"{layer:>8}" for layer in STYLE_LAYERS))
     for name, reference in references.items():
@@ -58,9 +59,8 @@ def main() -> None:
         print(f"{name:30}", *(f"{percent:8.1f}" for percent in apart))
 
 
-def grams(picture: torch.Tensor, region: Mask, name: str) -> dict[str, torch.Tensor]:
+def grams(network: VGG, picture: torch.Tensor, region: Mask) -> dict[str, torch.Tensor]:
     """F Fᵀ / M of every layer, over the inside of the region."""
-    network = load_network(name, edges="mirrored")
     inside = guides(network, region, STYLE_LAYERS).of_layer
     features = seen(network, picture, STYLE_LAYERS)
     guided = {layer: F.guided(inside[layer]) for layer, F in features.items()}
