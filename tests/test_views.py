@@ -66,6 +66,31 @@ def test_the_blur_is_three_convolutions_both_ways(height, width, seed):
     torch.testing.assert_close(chroma_blurred_back(gradient), torch.autograd.grad(convolved, x, gradient)[0])
 
 
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
+def test_luminance_gives_way_where_a_colour_would_be_beyond(height, width, seed):
+    x = noise(height, width, seed, -0.5, 1.5).clamp(0, 1)
+    blurred = chroma_blurred(x)
+    colours = blurred - luminance(blurred)
+    least, most = -colours.amin(dim=1, keepdim=True), 1 - colours.amax(dim=1, keepdim=True)
+    expected = colours + torch.minimum(torch.maximum(luminance(blurred), least), most)
+    torch.testing.assert_close(smooth_chroma(x), expected, rtol=0, atol=1e-12)
+
+
+def test_luminance_that_is_held_is_pushed_back_but_no_further_out():
+    """White with red lines: their neighbours would be brighter than white."""
+    x = torch.ones(1, 3, 8, 8, dtype=torch.float64)
+    x[:, 1:, :, 3] = 0
+    x.requires_grad_(True)
+    seen = smooth_chroma(x)
+    held = chroma_blurred(x.detach()).amax(dim=1, keepdim=True) > 1
+    assert 0 < int(held.sum()) < 64
+    of_luminance = torch.tensor(LUMINANCE, dtype=torch.float64)[:, None, None].expand(1, 3, 8, 8)
+    (darker,) = torch.autograd.grad(seen, x, of_luminance, retain_graph=True)
+    (lighter,) = torch.autograd.grad(seen, x, -of_luminance)
+    torch.testing.assert_close(darker, of_luminance)
+    torch.testing.assert_close(lighter, (-of_luminance).masked_fill(held, 0))
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_bands_of_rows_are_blurred_as_all_at_once(monkeypatch, rows):
     def both(x):

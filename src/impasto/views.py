@@ -40,7 +40,8 @@ def smooth_chroma(image: Float[Tensor, "1 3 h w"], edges: str = "replicate") -> 
     """``image`` with its colours, but not its luminance, blurred by [1 6 15 20 15 6 1] / 64 along both sides.
 
     A network of 3 x 3 filters lets colours alternate from pixel to pixel, which no painting does; luminance it holds
-    well. Edges are repeated, or, "circular", go on at the opposite ones.
+    well. Where a colour would be beyond [0, 1] there, luminance gives way. Edges are repeated, or, "circular", go on at
+    the opposite ones.
     """
     if edges == "circular":
         around = nnf.pad(image, (PASSES,) * 4, mode="circular")
@@ -216,19 +217,24 @@ class Continued:
 
 
 class Blurred(torch.autograd.Function):
-    """``chroma_blurred``, within [0, 1]; band by band of an image's rows."""
+    """``chroma_blurred``, its luminance held to where the colours are within [0, 1]: clipping each colour by itself
+    would make grain of them again. Its gradient is 0 where it would push that further out. Band by band of an image's
+    rows."""
 
     @staticmethod
     def forward(ctx: Any, image: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
         seen = in_bands(chroma_blurred, image)
-        clamped = seen.clamp(0, 1)
-        ctx.save_for_backward(seen == clamped)
-        return clamped
+        least, most = seen.amin(dim=1, keepdim=True), seen.amax(dim=1, keepdim=True)
+        ctx.save_for_backward(least < 0, most > 1)
+        return seen.sub_(least.clamp_max_(0)).sub_(most.sub_(1).clamp_min_(0)).clamp_(0, 1)  # for rounding
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
-        (gradient,), (inside,) = gradients, ctx.saved_tensors
-        return in_bands(lambda g, i: chroma_blurred_back(g * i), gradient, inside)
+        (gradient,), (below, above) = gradients, ctx.saved_tensors
+        light = gradient.sum(dim=1, keepdim=True)
+        outwards = (below & (light > 0)) | (above & (light < 0))
+        held = gradient - torch.cat([weight * light for weight in LUMINANCE], dim=1).mul_(outwards)
+        return in_bands(chroma_blurred_back, held)
 
 
 PASSES = 3
@@ -294,17 +300,16 @@ BAND = 2**20
 """Pixels that are blurred at once on a CPU."""
 
 
-def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tensor) -> Float[Tensor, "1 c h w"]:
+def in_bands(of: View, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
     """What a function that sees ``PASSES`` rows further gives of all, made of as many at once as fit into ``BAND``."""
     height, width = x.shape[2:]
     count = max(1, BAND // width)
     if x.is_cuda or count >= height:
-        return of(x, *more)
+        return of(x)
     found = torch.empty_like(x)
     for at in range(0, height, count):
         above, end = min(at, PASSES), min(at + count, height)
-        band = (image[:, :, at - above : end + PASSES] for image in (x, *more))
-        found[:, :, at:end] = of(*band)[:, :, above : above + end - at]
+        found[:, :, at:end] = of(x[:, :, at - above : end + PASSES])[:, :, above : above + end - at]
     return found
 
 
