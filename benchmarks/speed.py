@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from impasto.assembly import network_of, objective_of
 from impasto.cli.heap import keep_freed_memory
@@ -156,11 +155,15 @@ def operations_of(network: str, size: int, weights: Path | None) -> float:
 class Operations(TorchDispatchMode):
     """Counts by torch's own formulas. (Its FlopCounterMode does not bear autograd.grad.)"""
 
-    total = 0
+    def __init__(self) -> None:
+        from torch.utils.flop_counter import flop_registry  # which brings Triton along: 50 MB
+
+        super().__init__()
+        self.registry, self.total = flop_registry, 0
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = operator(*args, **(kwargs or {}))
-        if (count := flop_registry.get(operator.overloadpacket)) is not None:
+        if (count := self.registry.get(operator.overloadpacket)) is not None:
             self.total += count(*args, **(kwargs or {}), out_val=result)
         return result
 

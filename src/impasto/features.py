@@ -247,8 +247,10 @@ class Features:
     @once
     def own_sum(self) -> Float[Tensor, " N_own"]:
         """Σ_k V_k, in float32 at least."""
+        from impasto.gradients import total
+
         if self.guide is None:
-            return self.V.sum(dim=1, dtype=precise(self.V[:1, :1]).dtype)
+            return total(self.V)
         return precise(self.weighted) @ precise(self.guide)
 
     @once

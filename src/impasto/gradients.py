@@ -29,8 +29,7 @@ class FirstAndSecondMoment(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, F: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(F)
-        total = F.sum(dim=1, dtype=torch.float32 if F.itemsize < 4 else F.dtype)
-        return total, squared(F)
+        return total(F), squared(F)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -68,8 +67,10 @@ class HalfSquares(torch.autograd.Function):
         if E.is_cuda:  # in one pass, whose sums are sums of sums
             total = torch.linalg.vector_norm(flat, dtype=dtype).square()
         else:
-            flat = flat.to(dtype)
-            total = flat @ flat
+            total = sum(
+                (x @ x for x in (piece.to(dtype) for piece in torch.split(flat, AT_ONCE))),
+                flat.new_zeros((), dtype=dtype),
+            )
         half: Tensor = total / 2
         return half
 
@@ -77,6 +78,19 @@ class HalfSquares(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (d,), (E,) = gradients, ctx.saved_tensors
         return d * E, None
+
+
+AT_ONCE = 2**21
+"""Numbers that are brought to float32 at once on a CPU."""
+
+
+def total(F: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
+    """Σ_k F_ik, in float32 at least. A CPU makes a copy of all in float32 first, so it is given pieces of it."""
+    dtype = torch.float32 if F.itemsize < 4 else F.dtype
+    if F.is_cuda or F.dtype == dtype:
+        return F.sum(dim=1, dtype=dtype)
+    pieces = torch.split(F, max(1, AT_ONCE // len(F)), dim=1)
+    return torch.stack([piece.sum(dim=1, dtype=dtype) for piece in pieces]).sum(dim=0)
 
 
 def squared(F: Float[Tensor, "N M"]) -> Float[Tensor, "N N"]:

@@ -116,6 +116,8 @@ def prepared(
     plan = plan or plan_of(
         settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
     )
+    if isinstance(network := network_in(precisions[0]), VGG):
+        network.sparing = plan.scarce
     disk = Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
         settings = settings.model_copy(update={"solver": replace(solver, disk=disk)})

@@ -153,13 +153,14 @@ class InPlaces:
 @dataclass(frozen=True)
 class Plan:
     """How a run is done within its memory: the ``sides`` of places at each of its sizes, the last the largest, None
-    where the picture is whole; whether L-BFGS's pairs and, of places, the photograph's features are ``on_disk``; and
-    what the last size takes, ``bytes`` of memory and of a ``disk``."""
+    where the picture is whole; whether L-BFGS's pairs and, of places, the photograph's features are ``on_disk``; what
+    the last size takes, ``bytes`` of memory and of a ``disk``; and whether memory is ``scarce``, and worth time."""
 
     sides: tuple[int | None, ...]
     on_disk: bool
     bytes: int
     disk: int = 0
+    scarce: bool = False
 
     @property
     def side(self) -> int | None:
@@ -251,6 +252,9 @@ program, without an exception."""
 PROGRAM = 450 * 2**20
 """Bytes, of Python, torch, a network and what convolutions want besides."""
 
+SCARCE = 2 * 10**9
+"""Bytes: a run that has less gives back all that it can at once, keeps no more than it has to, and takes longer."""
+
 AT_ONCE, AT_ONCE_IN_PLACES = 1.4, 3.0
 """What an evaluation takes of all its activations, in float32: 1.2 to 1.35 were measured, and up to 2.9."""
 
@@ -289,7 +293,7 @@ def planned(needs: Sequence[Needs], memory: int, tile: str | int = "auto") -> Pl
     of_smaller = [
         next((side for side in sides if of.total(side, on_disk=on_disk) <= memory), sides[-1]) for of in smaller
     ]
-    return Plan((*of_smaller, side), on_disk, total, last.disk(side) if on_disk else 0)
+    return Plan((*of_smaller, side), on_disk, total, last.disk(side) if on_disk else 0, memory < SCARCE)
 
 
 def dearness(way: tuple[int | None, bool]) -> tuple[int, bool]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from impasto.cli.heap import KEEPING, SCARCE
+from impasto.cli.heap import KEEPING
+from impasto.tiling import SCARCE
 
 PROGRAM = """
 import sys
@@ -17,9 +18,9 @@ from impasto.cli.heap import keep_freed_memory, suit
 def mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
-side, planned, memory, block = map(int, sys.argv[1:])
+side, planned, memory, block, scarce = map(int, sys.argv[1:])
 keep_freed_memory()
-suit(SimpleNamespace(side=side or None, bytes=planned), memory)
+suit(SimpleNamespace(side=side or None, bytes=planned, scarce=scarce), memory)
 before, blocks = mib(), [bytearray(b"x") * (block << 20) for _ in range(8)]
 last = b"x" * 1000
 del blocks
@@ -42,6 +43,6 @@ print(mib() - before)
 )
 def test_freed_blocks_are_held_or_given_back(side, planned, memory, block, held):
     """All are held of a whole picture where memory allows it, small ones unless it is scarce."""
-    numbers = [str(int(of or 0)) for of in (side, planned, memory, block)]
+    numbers = [str(int(of or 0)) for of in (side, planned, memory, block, memory < SCARCE)]
     told = subprocess.run([sys.executable, "-c", PROGRAM, *numbers], capture_output=True, text=True, check=True)
     assert (float(told.stdout) > 7 * block) is held

@@ -16,9 +16,6 @@ fifths of the time."""
 LARGE, ALL = 2**22, 2**20
 """Bytes, of the least block that goes back: where memory is wanted, and where it is scarce."""
 
-SCARCE = 2 * 10**9
-"""Bytes: a run that has less gives back all that it can, and takes about a fifth longer."""
-
 
 def keep_freed_memory() -> None:
     """Ask glibc to hand freed memory out again, and not back to Linux: a tenth of the time of a run goes into that, and
@@ -30,7 +27,7 @@ def keep_freed_memory() -> None:
 
 def suit(plan: "Plan", memory: int) -> None:
     """Hold less of what is freed where a run with this ``plan`` needs it, in so many bytes of memory."""
-    if memory < SCARCE:
+    if plan.scarce:
         give_back_blocks(ALL)
     elif plan.side is not None or KEEPING * plan.bytes > memory:
         give_back_blocks(LARGE)

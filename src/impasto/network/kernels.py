@@ -4,10 +4,12 @@ Elsewhere, and as what the tests compare with, it is a few lines of torch: the f
 which comes with torch's builds for GPUs. All of them take channels last in memory.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -71,8 +73,8 @@ def halved(x: Float[Tensor, "b N h w"], whole: bool) -> Float[Tensor, "b N half_
 def doubled(
     gradient: Float[Tensor, "b N half_h half_w"], height: int, width: int, whole: bool
 ) -> Float[Tensor, "b N h w"]:
-    """What comes back through ``halved``."""
-    spread = nnf.interpolate(gradient / 4, scale_factor=2)
+    """What comes back through ``halved``. Changes ``gradient``."""
+    spread = nnf.interpolate(gradient.div_(4), scale_factor=2)
     if not whole:
         left_out = 0, width % 2, 0, height % 2
         return nnf.pad(spread, left_out) if any(left_out) else spread
@@ -82,24 +84,77 @@ def doubled(
     return spread[..., :height, :width]
 
 
+PIECE = 2**21
+"""Activations whose bits are written or read at once: few enough to stay in a CPU's cache."""
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Where a ReLU was open, one bit an activation, in the order of memory."""
+
+    shape: torch.Size
+    packed: np.ndarray[tuple[int], np.dtype[np.uint8]]
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "b N h w"]) -> "Bits":
+        """Where ``x`` is not 0."""
+        pieces = torch.split(in_order(filters_last(x)), PIECE)
+        return cls(x.shape, np.concatenate([np.packbits(piece.bool().numpy()) for piece in pieces]))
+
+    def close(self, x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h w"]:
+        """``x``, whose filters come last in memory, made 0 where the ReLU was not open."""
+        for at, piece in enumerate(torch.split(in_order(x), PIECE)):
+            packed = self.packed[at * PIECE // 8 : (at + 1) * PIECE // 8]
+            piece.mul_(torch.from_numpy(np.unpackbits(packed, count=len(piece))))
+        return x
+
+
+def filters_last(x: Float[Tensor, "b N h w"]) -> Float[Tensor, "b N h w"]:
+    """``x`` with its filters last in memory."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def in_order(x: Float[Tensor, "b N h w"]) -> Float[Tensor, " any"]:
+    """All of ``x``, whose filters come last in memory, as they lie there."""
+    return x.movedim(1, -1).view(-1)
+
+
+def kept_open(x: Float[Tensor, "b N h w"], sparing: bool) -> "Tensor | Bits":
+    """What is kept of activations to know where their ReLU was open: one bit each, if that is ``sparing``; else a byte,
+    or x itself if it has two."""
+    return Bits.of(x) if sparing else x if x.itemsize == 2 else x.bool()
+
+
 def opened(
-    open_at: Tensor, gradient: Tensor | None, own: Tensor | None, *, padded: bool, pooled: bool, whole: bool
+    open_at: "Tensor | Bits",
+    gradient: Tensor | None,
+    own: Tensor | None,
+    *,
+    padded: bool,
+    pooled: bool,
+    whole: bool,
+    sparing: bool = False,
 ) -> Float[Tensor, "b N h w"]:
-    """The gradient with respect to what went into a ReLU that was ``open_at`` positions > 0 (or True).
+    """The gradient with respect to what went into a ReLU that was ``open_at`` positions > 0 (or True, or of bits).
 
     It is the sum of its ``own``, that of the layer's losses, and the ``gradient`` from deeper in the network: of what
     was made of the activation there, first ``halved``, if it was ``pooled``, then ``mirrored``, if it was ``padded``.
-    Either may be missing; both may be changed.
+    Either may be missing; both may be changed, and are if it is made where one of them is, ``sparing`` memory.
     """
     height, width = open_at.shape[2:]
-    if fused(open_at) and min(height, width) > 3:
+    if isinstance(open_at, Tensor) and fused(open_at) and min(height, width) > 3:
         return kernels().opened(open_at, gradient, own, padded=padded, pooled=pooled)  # type: ignore[no-any-return]
     if gradient is not None:
         gradient = folded(gradient) if padded else gradient
         gradient = doubled(gradient, height, width, whole) if pooled else gradient
     total = together(own, gradient)
+    if isinstance(open_at, Bits):
+        return open_at.close(filters_last(total))
     if open_at.dtype == torch.bool:
         return total * open_at.view(torch.uint8)  # the same bytes, and twice as fast as booleans
+    if sparing:
+        total = filters_last(total)
+        return torch.ops.aten.threshold_backward.grad_input(total, open_at, 0, grad_input=total)  # type: ignore[no-any-return]
     return torch.ops.aten.threshold_backward(total, open_at, 0)  # type: ignore[no-any-return]
 
 
