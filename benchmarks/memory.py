@@ -2,15 +2,15 @@
 
     python -m benchmarks.memory --weights vgg19.safetensors --checkout NEURAL_STYLE_PT --out DIR
 
-``untiled``: pictures looked at as a whole, ours and the peer's, and ours in places, with scarce memory. ``tiled``:
-large ones looked at in places, and how much longer these take. ``growth``: ours, both ways, and the peer's at many
-sizes, with a plot.
+``untiled``: pictures looked at as a whole, ours and the peer's; and ours with scarce memory, as a whole, in bfloat16
+too, and in places. ``tiled``: large ones looked at in places, and how much longer these take. ``growth``: ours, both
+ways, and the peer's at many sizes, with a plot.
 
-Every measurement is a process of its own that makes two evaluations in float32. It may use ``--memory`` GiB; where that
-is too little it is told how it died, and no larger picture of the kind is tried. ``peak`` is its most resident memory,
-``beyond`` what of this came on top of what it held with torch imported and the network loaded (MiB). Photographs are
-noise made small and enlarged, the painting is noise of 512 px. (torch is imported in the functions, so that the peer's
-process has nothing of ours.)
+Every measurement is a process of its own that makes two evaluations, in float32 if nothing else is said. It may use
+``--memory`` GiB; where that is too little it is told how it died, and no larger picture of the kind is tried. ``peak``
+is its most resident memory, ``beyond`` what of this came on top of what it held with torch imported and the network
+loaded (MiB). Photographs are noise made small and enlarged, the painting is noise of 512 px. (torch is imported in the
+functions, so that the peer's process has nothing of ours.)
 """
 
 import argparse
@@ -88,22 +88,32 @@ def in_places(objective: "Objective", side: int | None, disk: "Disk | None" = No
 
 
 def evaluate(
-    network: str, look: str, size: int, side: int | None, kept: bool, scarce: bool, weights: str | None
+    network: str,
+    look: str,
+    size: int,
+    side: int | None,
+    kept: bool,
+    scarce: bool,
+    weights: str | None,
+    precision: str = "float32",
 ) -> Record:
-    """impasto's evaluations; freed memory is ``kept``, as in a run, or as in a run whose memory is ``scarce``; or left
-    to glibc, as by the peer. What is looked at in places has the photograph's features on a disk, as a run of little
-    memory does."""
+    """impasto's evaluations in this ``precision``; freed memory is ``kept``, as in a run, or as in a run whose memory
+    is ``scarce``; or left to glibc, as by the peer. What is looked at in places has the photograph's features on a
+    disk, as a run of little memory does."""
     from impasto.assembly import network_of
     from impasto.cli.heap import ALL, LARGE, give_back_blocks, give_back_what_is_free, keep_freed_memory
     from impasto.devices import memory
     from impasto.disk import Disk
     from impasto.network.registry import cache
+    from impasto.network.vgg import VGG
     from impasto.tiling import Cut
 
-    from .speed import seen_by, settings_of
+    from .speed import PRECISIONS, seen_by, settings_of
 
     settings = settings_of(network, size, weights, look)
-    found = network_of(settings)
+    found = network_of(settings, precision=PRECISIONS[precision])
+    assert isinstance(found, VGG)
+    found.sparing = scarce
     held = memory_in_use()
     if kept:
         keep_freed_memory()
@@ -197,6 +207,8 @@ def theirs(args: argparse.Namespace, size: int) -> Record:
 def untiled(args: argparse.Namespace) -> Iterator[Record]:
     for network, look, kept in product(args.networks, LOOKS, (True, False)):
         yield ours(args, network, args.untiled_size, look=look, kept=kept)
+    for network, look, precision in product(args.networks, LOOKS, ("float32", "bfloat16")):
+        yield ours(args, network, args.untiled_size, look=look, scarce=True, precision=precision)
     for network in args.networks:
         yield ours(args, network, args.untiled_size, side=args.scarce_side, scarce=True)
     if args.checkout:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
-from impasto.gradients import FirstAndSecondMoment
+from impasto.gradients import FirstAndSecondMoment, total
 from impasto.losses import content_loss, gradient_magnitude, gram, spectrum, spectrum_loss, style_loss, total_variation
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7), st.integers(0, 2**32 - 1))
@@ -89,10 +89,22 @@ def test_gradients_equal_finite_differences():
 def test_moments_and_their_gradient_are_those_of_autograd():
     rng = np.random.default_rng(5)
     F = torch.tensor(rng.normal(size=(4, 9)), requires_grad=True)
-    total, G = FirstAndSecondMoment.apply(F)
-    torch.testing.assert_close(total, F.sum(dim=1))
+    first, G = FirstAndSecondMoment.apply(F)
+    torch.testing.assert_close(first, F.sum(dim=1))
     torch.testing.assert_close(G, F @ F.T)
     assert torch.autograd.gradcheck(FirstAndSecondMoment.apply, F)
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 2**21])
+def test_sums_of_bfloat16_are_of_float32_in_pieces_of_any_size(at_once, monkeypatch):
+    monkeypatch.setattr("impasto.gradients.AT_ONCE", at_once)
+    rng = np.random.default_rng(6)
+    F, P = (torch.tensor(rng.normal(1, 1, size=(4, 99)), dtype=torch.bfloat16) for _ in range(2))
+    exact = F.double()
+    assert total(F).dtype == torch.float32
+    np.testing.assert_allclose(total(F).numpy(), exact.sum(dim=1).numpy(), rtol=1e-6)
+    half = ((F - P).double() ** 2).sum().item() / 2  # of the difference as rounded, which is what is kept
+    assert float(content_loss(F, P)) == pytest.approx(half, rel=1e-6)
 
 
 def test_the_style_gradient_is_equation_6():

@@ -17,12 +17,14 @@ from impasto.content import CONTENT_LOSSES
 from impasto.disk import Disk
 from impasto.errors import LimitError, UsageError
 from impasto.features import LEAST_SIDE, Readout
+from impasto.kept import Kept
 from impasto.objective import TotalLoss, content_targets, style_targets
+from impasto.preparation import prepared
 from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
 from impasto.solver import LBFGS, minimise
 from impasto.style import STYLE_LOSSES
 from impasto.tensors import is_lack_of_memory
-from impasto.tiling import Cut, InPlaces, Needs, effort, places_of, planned
+from impasto.tiling import SCARCE, Cut, InPlaces, Needs, effort, places_of, planned
 
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
 
@@ -193,7 +195,7 @@ def test_more_memory_is_another_way():
     of = needs()
     assert planned([of], 10**12).told == {}
     least = of.total(LEAST_SIDE, on_disk=True)
-    sides = [planned([of], round(least * more)).side for more in (1, 1.02, 1.1, 1.3)]
+    sides = [planned([of], round(least * more)).side or 10**9 for more in (1, 1.02, 1.1, 1.3)]
     assert sides == sorted(sides)
     assert sides[0] == LEAST_SIDE
     assert planned([of], least).told == {"tile": LEAST_SIDE, "tiles": [LEAST_SIDE], "on_disk": True}
@@ -201,6 +203,16 @@ def test_more_memory_is_another_way():
         LimitError, match=r"not enough memory: a .*6000 x 4000 px takes .* GB at least.*paint a smaller one.*`memory`"
     ):
         planned([of], least - 1)
+
+
+def test_networks_spare_memory_where_it_is_scarce():
+    settings = validated(
+        network=tiny_network(), content_layers={"conv2_1": 1.0}, style_layers={"conv1_1": 1.0}, size=64
+    )
+    kept, pictures = Kept(settings), {"content": noise(64, 64, 1).float(), "style": noise(64, 64, 2).float()}
+    for memory, scarce in ((SCARCE, False), (SCARCE - 1, True)):
+        prepared(settings, pictures, None, kept, plan=planned([needs(64, 64)], memory))
+        assert kept.network(kept.precisions[0]).sparing is scarce
 
 
 def test_smaller_sizes_have_larger_places():
@@ -286,7 +298,7 @@ def test_where_nothing_can_be_cut_any_more_it_is_told(monkeypatch):
         impasto.paint("sample:chelsea", "sample:swirl", size=256, steps=1, scales=1, network=tiny_network())
 
 
-SCARCE = """
+WITH_LITTLE = """
 import re, resource, torch
 from pathlib import Path
 from impasto.assembly import network_of, objective_of
@@ -313,7 +325,7 @@ print(sum(dict(found).values()) / sum(dict(values).values()) - 1)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory so")
 def test_memory_that_is_really_lacking():
-    done = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", WITH_LITTLE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     failed, (side, apart), loss = (
         done.stdout.splitlines()[0],

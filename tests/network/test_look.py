@@ -4,8 +4,11 @@ import weakref
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from nets import tiny_network
 
+from impasto.network.kernels import Bits
 from impasto.network.link import Link
 from impasto.network.vgg import VGG
 
@@ -42,7 +45,7 @@ def test_the_way_back_is_autograds(height, width, edges, pooling, layers):
     torch.testing.assert_close(back, gradient)
 
 
-def test_what_it_keeps_of_an_activation_is_one_byte_of_four(monkeypatch):
+def test_what_it_keeps_of_an_activation_is_not_the_activation(monkeypatch):
     made: list[weakref.ref[torch.Tensor]] = []
     ahead = Link.ahead
 
@@ -56,6 +59,52 @@ def test_what_it_keeps_of_an_activation_is_one_byte_of_four(monkeypatch):
     assert {id(x) for x in alive} == {id(x) for x in activations.values()}
     assert len(made) > len(alive)
     pullback(lambda layer: torch.ones_like(activations[layer]))
+
+
+@given(
+    st.tuples(st.just(1), st.integers(1, 20), st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from([torch.bfloat16, torch.float32, torch.float64]),
+    st.sampled_from([8, 64, 2**21]),
+    st.integers(0, 99),
+)
+def test_bits_tell_where_activations_are_not_0(shape, dtype, piece, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x, gradient = (torch.randn(shape, generator=generator).to(dtype) for _ in range(2))
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr("impasto.network.kernels.PIECE", piece)
+        bits = Bits.of(x.relu())
+        assert bits.shape == shape
+        assert bits.packed.nbytes == -(-x.numel() // 8)
+        expected = torch.where(x > 0, gradient, 0)
+        found = bits.close(gradient)
+    assert found is gradient
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("edges", ["black", "mirrored"])
+def test_sparing_memory_gives_the_same_gradient(edges, monkeypatch):
+    """In bfloat16 as well, to the bit; and activations that are not asked for are gone."""
+    made: list[weakref.ref[torch.Tensor]] = []
+    ahead = Link.ahead
+
+    def watched(self, x, mirror):
+        made.append(weakref.ref(y := ahead(self, x, mirror)))
+        return y
+
+    monkeypatch.setattr(Link, "ahead", watched)
+    found, alive = [], []
+    for sparing in (False, True):
+        made.clear()
+        seen_by = network(edges, "average").to(torch.bfloat16)
+        seen_by.sparing = sparing
+        activations, pullback = seen_by.look(picture(33, 27, torch.float32), LAYERS)
+        alive.append(sum(reference() is not None for reference in made))
+        generator = torch.Generator().manual_seed(2)
+        own = {layer: torch.randn(F.shape, generator=generator).to(F.dtype) for layer, F in activations.items()}
+        found.append(pullback(own.__getitem__))
+    assert alive == [8, 3]
+    assert torch.equal(*found)
 
 
 def test_widened_networks_see_the_same():
