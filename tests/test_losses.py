@@ -95,9 +95,9 @@ def test_moments_and_their_gradient_are_those_of_autograd():
     assert torch.autograd.gradcheck(FirstAndSecondMoment.apply, F)
 
 
-@pytest.mark.parametrize("at_once", [1, 50, 2**21])
-def test_sums_of_bfloat16_are_of_float32_in_pieces_of_any_size(at_once, monkeypatch):
-    monkeypatch.setattr("impasto.gradients.AT_ONCE", at_once)
+@pytest.mark.parametrize("piece", [1, 50, 2**21])
+def test_sums_of_bfloat16_are_of_float32_in_pieces_of_any_size(piece, monkeypatch):
+    monkeypatch.setattr("impasto.gradients.PIECE", piece)
     rng = np.random.default_rng(6)
     F, P = (torch.tensor(rng.normal(1, 1, size=(4, 99)), dtype=torch.bfloat16) for _ in range(2))
     exact = F.double()

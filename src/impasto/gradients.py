@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from impasto.network.kernels import PIECE
+
 
 class Gram(torch.autograd.Function):
     """F Fᵀ with its gradient (D + Dᵀ) F, D the gradient with respect to F Fᵀ, in one product: autograd takes two."""
@@ -65,13 +67,11 @@ class HalfSquares(torch.autograd.Function):
         dtype = torch.float32 if E.itemsize < 4 else E.dtype
         flat = (E.T if E.stride(0) == 1 else E).flatten()  # in the order of memory
         if E.is_cuda:  # in one pass, whose sums are sums of sums
-            total = torch.linalg.vector_norm(flat, dtype=dtype).square()
+            squares = torch.linalg.vector_norm(flat, dtype=dtype).square()
         else:
-            total = sum(
-                (x @ x for x in (piece.to(dtype) for piece in torch.split(flat, AT_ONCE))),
-                flat.new_zeros((), dtype=dtype),
-            )
-        half: Tensor = total / 2
+            pieces = (piece.to(dtype) for piece in torch.split(flat, PIECE))
+            squares = torch.stack([x @ x for x in pieces]).sum()
+        half: Tensor = squares / 2
         return half
 
     @staticmethod
@@ -80,16 +80,12 @@ class HalfSquares(torch.autograd.Function):
         return d * E, None
 
 
-AT_ONCE = 2**21
-"""Numbers that are brought to float32 at once on a CPU."""
-
-
 def total(F: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
     """Σ_k F_ik, in float32 at least. A CPU makes a copy of all in float32 first, so it is given pieces of it."""
     dtype = torch.float32 if F.itemsize < 4 else F.dtype
     if F.is_cuda or F.dtype == dtype:
         return F.sum(dim=1, dtype=dtype)
-    pieces = torch.split(F, max(1, AT_ONCE // len(F)), dim=1)
+    pieces = torch.split(F, max(1, PIECE // len(F)), dim=1)
     return torch.stack([piece.sum(dim=1, dtype=dtype) for piece in pieces]).sum(dim=0)
 
 

@@ -85,7 +85,7 @@ def doubled(
 
 
 PIECE = 2**21
-"""Activations whose bits are written or read at once: few enough to stay in a CPU's cache."""
+"""Numbers that a CPU makes other numbers of at once, where these are soon gone: few enough to stay in its cache."""
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ class VGG(nn.Module):
                 if layer in self.links:
                     how = {"padded": padded, "pooled": pooled, "whole": self.mirrored, "sparing": sparing}
                     gradient = opened(kept, gradient, mine, **how)
-                    del kept, mine
+                    del kept, mine  # while the convolution is made, nothing is there but what it needs
                     gradient = self.link(layer).back(gradient, self.mirrored)
                     padded, pooled = self.mirrored, False
                     continue
