@@ -24,7 +24,7 @@ from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
 from impasto.solver import LBFGS, minimise
 from impasto.style import STYLE_LOSSES
 from impasto.tensors import is_lack_of_memory
-from impasto.tiling import SCARCE, Cut, InPlaces, Needs, effort, places_of, planned
+from impasto.tiling import SCARCE, Cut, InPlaces, Needs, effort, numbers_of, places_of, planned
 
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
 
@@ -203,6 +203,13 @@ def test_more_memory_is_another_way():
         LimitError, match=r"not enough memory: a .*6000 x 4000 px takes .* GB at least.*paint a smaller one.*`memory`"
     ):
         planned([of], least - 1)
+
+
+@pytest.mark.parametrize("side", [None, 512])
+def test_regions_have_features_of_their_own(side):
+    least, most = (needs(regions=regions).evaluation(side) for regions in (0, 2))
+    of_layers = sum(numbers_of(tiny_network(), layer) for layer in STYLE_LAYERS)
+    assert most - least >= 2 * 4 * of_layers * needs().seen(None if side is None else side // 2)
 
 
 def test_networks_spare_memory_where_it_is_scarce():

@@ -103,20 +103,18 @@ def prepared(
     what ``stylize`` raises at the call."""
     refuse_nonsense(settings, sources, regions)
     settings = settings if before is None else before.settings_of(settings)
-    device, network_in = kept.device, kept.network
+    device, network_in, precisions = kept.device, kept.network, kept.precisions
     pictures, alphas = kept.pictures(sources)
     counted = {role: there(alpha) for role, alpha in alphas.items()}
-    precisions = kept.precisions
     settings = with_names_of(network_in(precisions[0]), settings)
     masks = {role: pictures.pop(role) for role in list(pictures) if role.endswith("mask")}
     shares(settings.blend, settings.style_layers, sum(role.startswith("style") for role in pictures) or 1)
     if settings.tileable and "content" in pictures:
         pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    plan = plan or plan_of(
-        settings, network_in(precisions[0]), height, width, device, maps=3.0 * len(pictures) - 3 + len(masks)
-    )
-    if isinstance(network := network_in(precisions[0]), VGG):
+    network, maps = network_in(precisions[0]), 3.0 * len(pictures) - 3 + len(masks)
+    plan = plan or plan_of(settings, network, height, width, device, maps, len(regions))
+    if isinstance(network, VGG):
         network.sparing = plan.scarce
     disk = Disk(cache_of_networks()) if plan.on_disk else None
     if isinstance(solver := solver_of(settings.solver), LBFGS) and disk is not None:
@@ -177,14 +175,22 @@ def further_terms(
     return [*terms, spectrum_term(settings, paintings, *size)] if settings.spectrum_weight else terms
 
 
-def foreseen(settings: Settings, width: int, height: int, pictures: int = 2) -> Plan:
+def foreseen(settings: Settings, width: int, height: int, pictures: int = 2, regions: int = 0) -> Plan:
     """How a run of so many pictures would fit into memory. Raises what ``stylize`` raises."""
     kept = Kept(settings)
-    network = kept.network(kept.precisions[0])
-    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps=3.0 * pictures - 3)
+    network, maps = kept.network(kept.precisions[0]), 3.0 * pictures - 3 + regions
+    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps, regions)
 
 
-def plan_of(settings: Settings, network: Network, height: int, width: int, device: torch.device, maps: float) -> Plan:
+def plan_of(
+    settings: Settings,
+    network: Network,
+    height: int,
+    width: int,
+    device: torch.device,
+    maps: float,
+    regions: int,
+) -> Plan:
     """How a run of this size fits into memory: what the settings allow of it, or nine tenths of what is free, and no
     more than the process may take; on a GPU two fifths of that for an evaluation. Raises LimitError where it does not.
     """
@@ -192,7 +198,10 @@ def plan_of(settings: Settings, network: Network, height: int, width: int, devic
     layers = {**settings.content_layers, **settings.style_layers}
     history = getattr(solver_of(settings.solver), "history", 2)
     needs = [
-        Needs(network, layers, settings.content_layers, round(height * part), round(width * part), history, maps)
+        Needs(
+            *(network, layers, settings.content_layers, round(height * part), round(width * part)),
+            *(history, maps, regions),
+        )
         for part in settings.factors
     ]
     if device.type != "cuda" or settings.tile != "auto":

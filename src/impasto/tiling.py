@@ -179,7 +179,8 @@ class Needs:
     """What a run of ``height`` x ``width`` px takes on a CPU: a model of its peak.
 
     ``layers`` are those that are looked at, ``kept`` those whose features are kept as maps, ``history`` the pairs of
-    the solver, ``maps`` how many numbers for each pixel masks and what views keep are.
+    the solver, ``maps`` how many numbers for each pixel masks and what views keep are. Each of ``regions`` has features
+    of its own, weighted.
     """
 
     network: Network
@@ -189,6 +190,7 @@ class Needs:
     width: int
     history: int
     maps: float = 0.0
+    regions: int = 0
 
     @property
     def pixels(self) -> int:
@@ -203,15 +205,22 @@ class Needs:
     def evaluation(self, side: int | None) -> int:
         """What looking at a place takes: the activations, some of them twice, and of smaller blocks what lies idle."""
         if side is None or not isinstance(self.network, VGG):
-            return round(AT_ONCE * 4 * activations(self.network, self.layers) * self.pixels)
+            return round(AT_ONCE * 4 * self.numbers * self.pixels)
         if not (beyond := self.beyond):
-            return round(AT_ONCE_IN_PLACES * 4 * activations(self.network, self.layers) * self.seen(side))
-        here = replace(self, layers=[BORDER])
+            return round(AT_ONCE_IN_PLACES * 4 * self.numbers * self.seen(side))
+        here = replace(self, layers=[*set(self.layers).difference(beyond), BORDER])
         deeper = replace(self, network=self.network.after(BORDER), layers=beyond)
-        in_places = here.seen(side) * activations(here.network, here.layers)
-        in_places += deeper.seen(2 * side) * activations(deeper.network, deeper.layers)
+        in_places = here.seen(side) * here.numbers + deeper.seen(2 * side) * deeper.numbers
         maps = 2 * numbers_of(self.network, BORDER) * self.pixels
         return round(4 * (AT_ONCE_IN_PLACES * in_places + maps))
+
+    @property
+    def numbers(self) -> float:
+        """For each pixel, that a network gives, and that are made of them for regions."""
+        of_regions = 0.0
+        if self.regions and isinstance(self.network, VGG):
+            of_regions = self.regions * sum(numbers_of(self.network, layer) for layer in self.layers)
+        return activations(self.network, self.layers) + of_regions
 
     @property
     def beyond(self) -> list[str]:

@@ -159,7 +159,7 @@ def foresee(
     machine = (first.recipe or {}).get("machine", {})
     pixels = last.size[0] * last.size[1] + OVERHEAD
     of_pixel = (last.seconds - first.seconds) / max(last.evaluations - first.evaluations, 1) / pixels
-    fits = foreseen(settings, *size, pictures)
+    fits = foreseen(settings, *size, pictures, len((first.recipe or {}).get("regions", [])))
     work = Work(settings, size, fits.told)
     seconds = EVALUATIONS * of_pixel * work.total
     if as_json:
