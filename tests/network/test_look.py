@@ -45,7 +45,9 @@ def test_the_way_back_is_autograds(height, width, edges, pooling, layers):
     torch.testing.assert_close(back, gradient)
 
 
-def test_what_it_keeps_of_an_activation_is_not_the_activation(monkeypatch):
+@pytest.fixture
+def made(monkeypatch) -> list[weakref.ref[torch.Tensor]]:
+    """Activations that convolutions have made."""
     made: list[weakref.ref[torch.Tensor]] = []
     ahead = Link.ahead
 
@@ -54,6 +56,10 @@ def test_what_it_keeps_of_an_activation_is_not_the_activation(monkeypatch):
         return y
 
     monkeypatch.setattr(Link, "ahead", watched)
+    return made
+
+
+def test_what_it_keeps_of_an_activation_is_not_the_activation(made):
     activations, pullback = tiny_network().look(picture(32, 32, torch.float32), ["conv2_1", "conv3_1"])
     alive = [reference() for reference in made if reference() is not None]
     assert {id(x) for x in alive} == {id(x) for x in activations.values()}
@@ -83,16 +89,8 @@ def test_bits_tell_where_activations_are_not_0(shape, dtype, piece, seed):
 
 
 @pytest.mark.parametrize("edges", ["black", "mirrored"])
-def test_sparing_memory_gives_the_same_gradient(edges, monkeypatch):
+def test_sparing_memory_gives_the_same_gradient(edges, made):
     """In bfloat16 as well, to the bit; and activations that are not asked for are gone."""
-    made: list[weakref.ref[torch.Tensor]] = []
-    ahead = Link.ahead
-
-    def watched(self, x, mirror):
-        made.append(weakref.ref(y := ahead(self, x, mirror)))
-        return y
-
-    monkeypatch.setattr(Link, "ahead", watched)
     found, alive = [], []
     for sparing in (False, True):
         made.clear()
