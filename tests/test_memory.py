@@ -318,7 +318,7 @@ settings = Settings(size=1024)
 objective = objective_of(settings, network_of(settings), p, p[..., :128, :128])
 values, gradient = InPlaces(objective, Cut(256)).value_and_gradient(x)
 used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20, -1))
+resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, -1))
 try:
     objective.value_and_gradient(x)
 except RuntimeError as error:

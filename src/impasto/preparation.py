@@ -199,8 +199,14 @@ def plan_of(
     history = getattr(solver_of(settings.solver), "history", 2)
     needs = [
         Needs(
-            *(network, layers, settings.content_layers, round(height * part), round(width * part)),
-            *(history, maps, regions),
+            network=network,
+            layers=layers,
+            kept=settings.content_layers,
+            height=round(height * part),
+            width=round(width * part),
+            history=history,
+            maps=maps,
+            regions=regions,
         )
         for part in settings.factors
     ]

@@ -231,10 +231,14 @@ class Blurred(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Float[Tensor, "1 3 h w"]:
         (gradient,), (below, above) = gradients, ctx.saved_tensors
-        light = gradient.sum(dim=1, keepdim=True)
-        outwards = (below & (light > 0)) | (above & (light < 0))
-        held = gradient - torch.cat([weight * light for weight in LUMINANCE], dim=1).mul_(outwards)
-        return in_bands(chroma_blurred_back, held)
+        return in_bands(held_back, gradient, below, above)
+
+
+def held_back(gradient: Float[Tensor, "1 3 h w"], below: Tensor, above: Tensor) -> Float[Tensor, "1 3 h w"]:
+    """What comes back through ``chroma_blurred``, without what would push luminance further ``below`` or ``above``."""
+    light = gradient.sum(dim=1, keepdim=True)
+    outwards = (below & (light > 0)) | (above & (light < 0))
+    return chroma_blurred_back(gradient - torch.cat([weight * light for weight in LUMINANCE], dim=1).mul_(outwards))
 
 
 PASSES = 3
@@ -300,16 +304,17 @@ BAND = 2**20
 """Pixels that are blurred at once on a CPU."""
 
 
-def in_bands(of: View, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 c h w"]:
+def in_bands(of: Callable[..., Tensor], x: Float[Tensor, "1 c h w"], *more: Tensor) -> Float[Tensor, "1 c h w"]:
     """What a function that sees ``PASSES`` rows further gives of all, made of as many at once as fit into ``BAND``."""
     height, width = x.shape[2:]
     count = max(1, BAND // width)
     if x.is_cuda or count >= height:
-        return of(x)
+        return of(x, *more)
     found = torch.empty_like(x)
     for at in range(0, height, count):
         above, end = min(at, PASSES), min(at + count, height)
-        found[:, :, at:end] = of(x[:, :, at - above : end + PASSES])[:, :, above : above + end - at]
+        band = (image[:, :, at - above : end + PASSES] for image in (x, *more))
+        found[:, :, at:end] = of(*band)[:, :, above : above + end - at]
     return found
 
 

@@ -57,7 +57,7 @@ class VGG(nn.Module):
 
     Parameters are frozen: only the image is ever optimised. ``stride`` is the px between two positions of what it looks
     at: 1, a picture's, or, of what comes after a layer of another network, that layer's. With ``sparing`` a CPU takes
-    less memory and a tenth more time in bfloat16 (float32 is as quick that way), for the same numbers.
+    less memory and 15 % more time in bfloat16 (float32 is as quick that way), for the same numbers.
 
     Raises WeightsError where the tensors do not form such a chain, UsageError for unknown edges or pooling.
     """
