@@ -24,6 +24,7 @@ from impasto.settings import CONTENT_LAYERS, STYLE_LAYERS, Settings, validated
 from impasto.solver import LBFGS, minimise
 from impasto.style import STYLE_LOSSES
 from impasto.tensors import is_lack_of_memory
+from impasto.terms import Style
 from impasto.tiling import SCARCE, Cut, InPlaces, Needs, effort, numbers_of, places_of, planned
 
 NO_MEMORY = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
@@ -168,6 +169,35 @@ def test_places_have_the_gradient_of_the_whole(precision):
     assert float((found_gradient - gradient).norm() / gradient.norm()) < tolerance
 
 
+@pytest.mark.parametrize("edges", ["black", "mirrored"])
+def test_where_memory_is_spared_the_largest_maps_of_a_whole_are_in_places(edges):
+    p, a, x = (noise(h, w, seed) for h, w, seed in ((327, 303, 1), (96, 64, 2), (327, 303, 3)))
+    network = tiny_network(deepest="conv5_1").double()
+    network.edges = edges
+    whole = objective_of(Settings(style_weight=1.0), network, p, a)
+    assert Cut().of(whole, 327, 303) is whole
+    values, gradient = whole.value_and_gradient(x)
+    network.sparing = True
+    spared = Cut().of(whole, 327, 303)
+    assert spared.deeper is not None
+    assert (len(spared.places), len(spared.deeper.places)) == (4, 1)
+    assert spared.layers == {"conv1_1", "pool1"}
+    found, found_gradient = spared.value_and_gradient(x)
+    assert dict(found) == pytest.approx(dict(values), rel=1e-10)
+    torch.testing.assert_close(found_gradient, gradient, rtol=0, atol=1e-10 * float(gradient.abs().max()))
+
+
+@pytest.mark.parametrize(("layers", "size"), [({"conv1_1": 1.0}, 400), ({"conv1_1": 0.5, "conv2_1": 0.5}, 200)])
+def test_there_is_nothing_to_spare(layers, size):
+    """Where nothing lies deeper, or in a small picture."""
+    network = tiny_network()
+    network.sparing = True
+    of = STYLE_LOSSES["gram"]
+    style = Style(of, style_targets(network, noise(64, 64, 1).float(), layers, of), layers, 1.0)
+    whole = TotalLoss(network, [style])
+    assert Cut().of(whole, size, size) is whole
+
+
 class Own:
     layers = ("conv1_1",)
     preprocessing = None
@@ -199,6 +229,7 @@ def test_more_memory_is_another_way():
     assert sides == sorted(sides)
     assert sides[0] == LEAST_SIDE
     assert planned([of], least).told == {"tile": LEAST_SIDE, "tiles": [LEAST_SIDE], "on_disk": True}
+    assert planned([needs(64, 64)], SCARCE - 1).told == {"scarce": True}
     with pytest.raises(
         LimitError, match=r"not enough memory: a .*6000 x 4000 px takes .* GB at least.*paint a smaller one.*`memory`"
     ):

@@ -70,7 +70,7 @@ class Cut:
         """``objective`` as it looks at a picture of this size. Beyond ``BORDER``, where activations are few, places are
         twice as large."""
         if self.side is None or not self.places(*seen_by(objective), height, width):
-            return objective
+            return spared(objective, height, width)
         found = objective.parted(BORDER)
         if found.deeper is not None:
             beyond = Cut(2 * self.side).places(*seen_by(found.deeper), height, width)
@@ -86,6 +86,23 @@ class Cut:
 
 WHOLE = Cut()
 """Pictures are looked at as a whole."""
+
+SPARED = Cut(256)
+"""Where memory is to be spared, that is up to ``SPARED_UP_TO``: the largest maps of all, and a tenth of the work."""
+
+SPARED_UP_TO = "pool1"
+
+
+def spared(objective: TotalLoss, height: int, width: int) -> TotalLoss:
+    """``objective`` of a whole picture, whose largest maps are never there as a whole, if its network is to be
+    ``sparing``."""
+    if not isinstance(objective.network, VGG) or not objective.network.sparing:
+        return objective
+    found = objective.parted(SPARED_UP_TO)
+    places = SPARED.places(*seen_by(found), height, width)
+    if found.deeper is None or not places:
+        return objective
+    return replace(found, places=places, deeper=replace(found.deeper, places=[Place.whole(height, width)]))
 
 
 def seen_by(objective: TotalLoss) -> tuple[Network, Collection[str]]:
@@ -121,17 +138,22 @@ class InPlaces:
             try:
                 return self.heard(objective).value_and_gradient(image)
             except (MemoryError, RuntimeError) as error:
-                if not is_lack_of_memory(error) or not self.can_be_cut(len(objective.places), height, width):
+                if not is_lack_of_memory(error) or not self.can_be_cut(height, width):
                     raise
             if image.is_cuda:
                 torch.cuda.empty_cache()
 
-    def can_be_cut(self, count: int, height: int, width: int) -> bool:
-        """Whether there are more than ``count`` places in a picture of this size, which from now on there are."""
-        while len(self.cut.of(self.objective, height, width).places) <= count:
+    def can_be_cut(self, height: int, width: int) -> bool:
+        """Whether there can be more places in a picture of this size than there are, which from now on there are."""
+        count = self.count(height, width)
+        while self.count(height, width) <= count:
             if not self.cut.finer(height, width):
                 return False
         return True
+
+    def count(self, height: int, width: int) -> int:
+        """Of the places of a picture of this size; of a whole 0."""
+        return len(self.cut.places(*seen_by(self.objective), height, width))
 
     def heard(self, objective: TotalLoss) -> TotalLoss:
         """``objective``, which tells of its places."""
@@ -171,7 +193,8 @@ class Plan:
     def told(self) -> dict[str, Any]:
         """What is not as usual: it decides the rounding."""
         places = {} if self.side is None else {"tile": self.side, "tiles": [*self.sides]}
-        return places | ({"on_disk": True} if self.on_disk else {})
+        said = {"on_disk": self.on_disk, "scarce": self.scarce}
+        return places | {name: True for name, so in said.items() if so}
 
 
 @dataclass(frozen=True)
