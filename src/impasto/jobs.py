@@ -28,6 +28,7 @@ from impasto.errors import InputError, UsageError
 from impasto.images.decoding import digest, locate, read_recipe
 from impasto.images.samples import PREFIX
 from impasto.paintings import roles
+from impasto.recipe import FILES_OF_SETTINGS
 from impasto.settings import Settings
 from impasto.solver import SOLVERS
 from impasto.starts import STARTS
@@ -175,7 +176,7 @@ def settings_in(given: Any, where: str, at: At, but: Collection[str]) -> Setting
         raise UsageError(f"{where}: a table, [settings], is expected, not {given!r}")
     said = {name: value for name, value in given.items() if name not in but}
     check_names(said, where)
-    for role in ("init", "weights"):
+    for role in FILES_OF_SETTINGS:
         if isinstance(said.get(role), str) and not (role == "init" and said[role] in STARTS):
             said[role] = at(role, named(said[role], f"{where}: {role}"))
     try:

@@ -112,7 +112,7 @@ def prepared(
     if settings.tileable and "content" in pictures:
         pictures["content"] = joined(pictures["content"])
     height, width = canvas or next(iter(pictures.values())).shape[2:]
-    network, maps = network_in(precisions[0]), 3.0 * len(pictures) - 3 + len(masks)
+    network, maps = network_in(precisions[0]), maps_of([*pictures, *masks])
     plan = plan or plan_of(settings, network, height, width, device, maps, len(regions))
     if isinstance(network, VGG):
         network.sparing = plan.scarce
@@ -175,11 +175,19 @@ def further_terms(
     return [*terms, spectrum_term(settings, paintings, *size)] if settings.spectrum_weight else terms
 
 
-def foreseen(settings: Settings, width: int, height: int, pictures: int = 2, regions: int = 0) -> Plan:
-    """How a run of so many pictures would fit into memory. Raises what ``stylize`` raises."""
+def foreseen(
+    settings: Settings, width: int, height: int, roles: Sequence[str] = ("content", "style"), regions: int = 0
+) -> Plan:
+    """How a run of pictures for these ``roles`` would fit into memory. Raises what ``stylize`` raises."""
     kept = Kept(settings)
-    network, maps = kept.network(kept.precisions[0]), 3.0 * pictures - 3 + regions
-    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps, regions)
+    network = kept.network(kept.precisions[0])
+    return plan_of(with_names_of(network, settings), network, height, width, kept.device, maps_of(roles), regions)
+
+
+def maps_of(roles: Sequence[str]) -> float:
+    """Numbers for each pixel of what pictures for these ``roles``, and masks, keep beside the one that is painted."""
+    masks = sum(role.endswith("mask") for role in roles)
+    return 3.0 * (len(roles) - masks - 1) + masks
 
 
 def plan_of(

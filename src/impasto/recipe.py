@@ -17,6 +17,9 @@ from impasto.settings import Settings
 from impasto.starts import STARTS
 from impasto.version import __version__
 
+FILES_OF_SETTINGS = ("init", "weights")
+"""Settings that may be files, which are inputs too."""
+
 
 def files_read(settings: Settings, **pictures: Any) -> dict[str, Any]:
     """What a run reads, by what it is for: ``content``, ``style``, ``init``. Paths are text."""
@@ -42,7 +45,7 @@ def recipe(command: str, settings: Settings, sources: Mapping[str, Any], **more:
     told_inputs = {role: told(source) for role, source in sources.items()}
     if settings.weights is not None:
         told_inputs["weights"] = told(settings.weights)
-    for role in {"init", "weights"} & told_inputs.keys():
+    for role in told_inputs.keys() & set(FILES_OF_SETTINGS):
         told_settings[role] = told_inputs[role]["file"]
     return {
         "impasto": __version__,

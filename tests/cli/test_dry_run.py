@@ -59,3 +59,16 @@ def test_little_memory_is_places_and_files(dry):
     assert plan["machine"]["on_disk"]
     assert plan["memory"] < 2e9
     assert plan["disk"] > 0
+
+
+def test_a_painting_of_a_region_counts(dry, photograph, painting, tmp_path):
+    from PIL import Image
+
+    with Image.open(photograph) as picture:
+        width, height = picture.size
+    Image.new("L", (width, height), 255).save(tmp_path / "mask.png")
+    left, painted = (
+        json.loads(dry("stylize", "--json", "--size", 3000, "--tile", "off", "--region", region).out)["memory"]
+        for region in (f"{tmp_path / 'mask.png'}=keep", f"{tmp_path / 'mask.png'}={painting}")
+    )
+    assert painted - left == 3 * 4 * 3000 * round(3000 * height / width)

@@ -98,7 +98,7 @@ def paint_to(
         torch.set_num_threads(options["threads"])
     if options.get("dry_run"):
         trial = begin(small(settings), {}, **sources, **of_canvas(small_canvas(canvas)))
-        foresee(settings, (width, height), trial, len(sources), as_json=options["as_json"])
+        foresee(settings, (width, height), trial, as_json=options["as_json"])
         return
     with reporter(as_json=options["as_json"], quiet=options["quiet"]) as report:
         painted: list[Picture | None] = []
@@ -144,22 +144,23 @@ def of_canvas(canvas: tuple[int, int] | None) -> dict[str, Any]:
     return {} if canvas is None else {"canvas": canvas}
 
 
-def foresee(
-    settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]", pictures: int, *, as_json: bool
-) -> None:
-    """Print what a run of this size takes, with so many pictures: how fast this machine is, a small ``trial`` tells."""
+def foresee(settings: "Settings", size: tuple[int, int], trial: "Iterator[Step]", *, as_json: bool) -> None:
+    """Print what a run of this size takes: how fast this machine is, and what it is made of, a ``trial`` tells."""
     import json
 
     from impasto.cli.console import duration, plan
     from impasto.preparation import foreseen
     from impasto.progress import OVERHEAD, Work
+    from impasto.recipe import FILES_OF_SETTINGS
     from impasto.tiling import gigabytes
 
     first, *_, last = list(trial)
-    machine = (first.recipe or {}).get("machine", {})
+    recipe = first.recipe or {}
+    machine = recipe.get("machine", {})
+    roles = [role for role in recipe.get("inputs", ()) if role not in FILES_OF_SETTINGS]
     pixels = last.size[0] * last.size[1] + OVERHEAD
     of_pixel = (last.seconds - first.seconds) / max(last.evaluations - first.evaluations, 1) / pixels
-    fits = foreseen(settings, *size, pictures, len((first.recipe or {}).get("regions", [])))
+    fits = foreseen(settings, *size, roles, len(recipe.get("regions", ())))
     work = Work(settings, size, fits.told)
     seconds = EVALUATIONS * of_pixel * work.total
     if as_json:
