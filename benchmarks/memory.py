@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from impasto.disk import Disk
     from impasto.solver import Objective
+    from impasto.tiling import Cut
 
 Record = dict[str, Any]
 """One measurement: what was measured, and what it took."""
@@ -77,14 +78,14 @@ def pair(size: int) -> "tuple[Tensor, Tensor]":
     return noise(size, 0), noise(PAINTING, 1)
 
 
-def in_places(objective: "Objective", side: int | None, disk: "Disk | None" = None) -> "Objective":
-    """``objective``, looking at places of ``side`` px, or, without one, at the whole picture."""
-    from impasto.tiling import Cut, InPlaces
+def in_places(objective: "Objective", cut: "Cut", disk: "Disk | None" = None) -> "Objective":
+    """``objective``, looking at places as they are ``cut``, or at the whole picture."""
+    from impasto.tiling import InPlaces
     from impasto.views import Through
 
     if isinstance(objective, Through):
-        return Through(in_places(objective.objective, side, disk), objective.view)
-    return InPlaces(objective, Cut(side), disk=disk)
+        return Through(in_places(objective.objective, cut, disk), objective.view)
+    return InPlaces(objective, cut, disk=disk)
 
 
 def evaluate(
@@ -122,13 +123,15 @@ def evaluate(
         give_back_what_is_free()
     with memory():
         photograph, painting = pair(size)
-        disk = Disk(cache()) if side else None
-        made = seen_by(settings, found, photograph, painting, Cut(side), disk)
-        objective = in_places(made, side, disk)
+        disk, cut = Disk(cache()) if side else None, Cut(side)
+        made = seen_by(settings, found, photograph, painting, cut, disk)
+        objective = in_places(made, cut, disk)
         moments = []
         for _ in range(2):
             objective.value_and_gradient(photograph)
             moments.append(time.perf_counter())
+    if cut.side != side:
+        raise MemoryError(f"it went on in places of {cut.side} px")
     return taken(held, moments)
 
 
@@ -136,6 +139,7 @@ def compare(network: str, look: str, size: int, side: int, weights: str | None, 
     """How many times as long impasto's evaluation takes in places, both in turn in one process."""
     from impasto.assembly import network_of
     from impasto.cli.heap import keep_freed_memory
+    from impasto.tiling import Cut
 
     from .speed import least_seconds, seen_by, settings_of
 
@@ -143,7 +147,7 @@ def compare(network: str, look: str, size: int, side: int, weights: str | None, 
     settings = settings_of(network, size, weights, look)
     photograph, painting = pair(size)
     made = seen_by(settings, network_of(settings), photograph, painting)
-    objectives = {name: in_places(made, of) for name, of in (("whole", None), ("places", side))}
+    objectives = {name: in_places(made, Cut(of)) for name, of in (("whole", None), ("places", side))}
     calls = {name: lambda of=of: of.value_and_gradient(photograph) for name, of in objectives.items()}
     seconds = least_seconds(calls, rounds)
     return {"seconds": seconds, "ratio": seconds["places"] / seconds["whole"]}

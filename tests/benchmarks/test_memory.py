@@ -16,6 +16,7 @@ from benchmarks.speed import seen_by
 from impasto.network.protocol import CAFFE
 from impasto.network.weights import Weights, save_weights
 from impasto.settings import validated
+from impasto.tiling import Cut
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,7 @@ def test_what_is_looked_at_in_places_is_the_same(look):
     network, settings = nets.tiny_network().double(), validated(preset=look, size=480)
     photograph, image, painting = torch.rand(3, 1, 3, 480, 464, dtype=torch.float64).unbind()
     whole = seen_by(settings, network, photograph, painting)
-    parted = memory.in_places(whole, 224)
+    parted = memory.in_places(whole, Cut(224))
     terms, gradient = whole.value_and_gradient(image)
     found, found_gradient = parted.value_and_gradient(image)
     assert found == pytest.approx(terms, rel=1e-9)
@@ -84,6 +85,19 @@ def test_deaths_for_want_of_memory_are_told(code, said, told):
 def test_other_deaths_are_faults():
     with pytest.raises(RuntimeError, match="no such file"):
         memory.cause(subprocess.CompletedProcess([], 1, "", "FileNotFoundError: no such file"))
+
+
+def test_a_whole_that_went_on_in_places_has_died(monkeypatch):
+    class Cutting:
+        def __init__(self, _objective, cut, _disk):
+            self.cut = cut
+
+        def value_and_gradient(self, _image):
+            self.cut.side = 64
+
+    monkeypatch.setattr(memory, "in_places", Cutting)
+    with pytest.raises(MemoryError, match="in places of 64 px"):
+        memory.evaluate("lite", "default", 64, None, kept=False, scarce=False, weights=None)
 
 
 def test_nothing_larger_is_tried_than_what_died(monkeypatch):
