@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ os.environ["TRITON_INTERPRET"] = "1"  # the kernels of GPUs are run by Triton's 
 EXAMPLES = int(os.environ.get("IMPASTO_EXAMPLES", "30"))  # of each property; a night takes thousands
 settings.register_profile("impasto", deadline=None, max_examples=EXAMPLES)  # no test is timed: machines are noisy
 settings.load_profile("impasto")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a script nobody would hear Ctrl-C
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each
     torch.set_num_threads(1)
 
