@@ -71,11 +71,7 @@ class Cut:
         twice as large."""
         if self.side is None or not self.places(*seen_by(objective), height, width):
             return spared(objective, height, width)
-        found = objective.parted(BORDER)
-        if found.deeper is not None:
-            beyond = Cut(2 * self.side).places(*seen_by(found.deeper), height, width)
-            found = replace(found, deeper=replace(found.deeper, places=beyond or [Place.whole(height, width)]))
-        return replace(found, places=Cut(self.side).places(*seen_by(found), height, width))
+        return parted(objective, BORDER, self, Cut(2 * self.side), height, width)
 
     def finer(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be cut further, which then it is."""
@@ -98,11 +94,17 @@ def spared(objective: TotalLoss, height: int, width: int) -> TotalLoss:
     ``sparing``."""
     if not isinstance(objective.network, VGG) or not objective.network.sparing:
         return objective
-    found = objective.parted(SPARED_UP_TO)
-    places = SPARED.places(*seen_by(found), height, width)
-    if found.deeper is None or not places:
-        return objective
-    return replace(found, places=places, deeper=replace(found.deeper, places=[Place.whole(height, width)]))
+    found = parted(objective, SPARED_UP_TO, SPARED, WHOLE, height, width)
+    return found if found.deeper is not None and found.places else objective
+
+
+def parted(objective: TotalLoss, border: str, here: Cut, beyond: Cut, height: int, width: int) -> TotalLoss:
+    """``objective`` cut as ``here`` up to ``border``, and as ``beyond`` from there on."""
+    found = objective.parted(border)
+    if found.deeper is not None:
+        deeper = beyond.places(*seen_by(found.deeper), height, width)
+        found = replace(found, deeper=replace(found.deeper, places=deeper or [Place.whole(height, width)]))
+    return replace(found, places=here.places(*seen_by(found), height, width))
 
 
 def seen_by(objective: TotalLoss) -> tuple[Network, Collection[str]]:
