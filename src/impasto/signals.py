@@ -17,14 +17,17 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 HELD: "set[str]" = set()
-"""Files that go when the program ends, however early."""
+"""Files that go when the program ends, however early, unless another process's number is in them."""
 
 
 def leave(*_: object) -> None:
     """End at once: there is nothing to be kept, and an exception would bring a traceback out of what is imported."""
     for file in HELD:
-        try:  # noqa: SIM105 - contextlib may not be there yet, nor pathlib
-            os.unlink(file)  # noqa: PTH108
+        try:  # contextlib may not be there yet, nor pathlib
+            with open(file) as opened:  # noqa: PTH123
+                own = opened.read() in ("", str(os.getpid()))  # another's, if it was about to be seen that it is there
+            if own:
+                os.unlink(file)  # noqa: PTH108
         except OSError:  # it is left behind, and removed by whoever comes next
             pass
     os.write(2, b"impasto: interrupted, and nothing more is kept\n")

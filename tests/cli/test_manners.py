@@ -541,3 +541,33 @@ def test_a_signal_before_there_is_a_picture_leaves_no_name_taken(process, small,
     child.communicate(timeout=60)
     assert child.returncode == 130
     assert not [*tmp_path.glob(".*")]
+
+
+INTERRUPTED_THERE = """
+import os, signal, sys
+from contextlib import ExitStack
+from pathlib import Path
+from impasto.cli.names import claimed
+from impasto.signals import leave
+
+signal.signal(signal.SIGINT, leave)
+opens = Path.open
+def interrupted(path, mode="r"):
+    try:
+        return opens(path, mode)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+Path.open = interrupted
+claimed(Path("x.png"), ExitStack())
+"""
+"""A signal the moment that it is known whether a name can be taken."""
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_a_signal_while_a_name_is_taken(tmp_path, other):
+    """Its own claim is gone, another's stays."""
+    claim = tmp_path / ".x.png.taken"
+    if other:
+        claim.write_text(str(os.getpid()))
+    told = subprocess.run([sys.executable, "-c", INTERRUPTED_THERE], check=False, cwd=tmp_path, timeout=60)
+    assert (told.returncode, claim.exists()) == (130, other)

@@ -100,15 +100,17 @@ def claimed(name: Path, taken: ExitStack) -> bool:
     Another one may have it, which still runs. Raises InputError where no file can be made."""
     claim = claim_of(name)
     for _ in range(2):
+        HELD.add(str(claim))  # before it is there: a signal may come at once
         try:
             with claim.open("x") as file:
-                HELD.add(str(claim))
                 taken.callback(release, claim)
                 file.write(str(os.getpid()))
         except FileExistsError:
+            HELD.discard(str(claim))
             if is_taken(claim):
                 return False
         except OSError as error:
+            HELD.discard(str(claim))
             raise InputError(
                 f"nothing can be written here ({error.strerror}): say with -o where the picture goes"
             ) from error
