@@ -18,8 +18,10 @@ Curve = list[dict[str, Any]]
 
 def draw(records: list[dict[str, Any]], limit: float, folder: Path) -> None:
     """``growth.png`` and ``growth.svg``: a line for each program, network and way of looking. A line that ends in a
-    cross died there, of more than ``limit`` GiB: the cross stands where one in proportion to the pixels would be."""
-    curves = curves_of(records)
+    cross died there, of more than ``limit`` GiB: the cross stands where one in proportion to the pixels would be.
+    Nothing, where all of them died at their smallest size."""
+    if not (curves := curves_of(records)):
+        return
     page = Figure(figsize=(9, 4), layout="constrained")
     left, right = page.subplots(1, 2)
     right.axhline(limit, color="#bbbbbb", linewidth=0.8, zorder=0)

@@ -163,3 +163,9 @@ def test_one_command_measures_both_programs_and_draws(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "growth.png").read_bytes() == before
     assert json.loads((tmp_path / "results.json").read_text()) == records
+
+
+def test_nothing_is_drawn_where_nothing_was_measured(tmp_path):
+    died = {"program": "impasto", "network": "lite", "side": None, "size": 6000, "died": 1}
+    growth.draw([died], 8, tmp_path)
+    assert not [*tmp_path.iterdir()]
