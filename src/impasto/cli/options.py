@@ -167,7 +167,7 @@ def out_option(default: str) -> Any:
 
 
 HOLDING = "conv4_2=0.6,conv3_2=0.4"
-FALLING = "conv1_1=0.75,conv2_1=0.19,conv3_1=0.047,conv4_1=0.012,conv5_1=0.003"
+FALLING = "conv1_1=0.45,conv2_1=0.3,conv3_1=0.18,conv4_1=0.05,conv5_1=0.003"
 
 
 def style_layers_option(name: str, default: str = "conv1_1, conv2_1, conv3_1, conv4_1, conv5_1") -> Any:
