@@ -92,7 +92,7 @@ def test_what_differs_between_recipes(impasto, photograph, painting, tiny):
     assert content.startswith("inputs.content: photograph.png (")
     assert "| painting.png (" in content
     assert seed == "settings.seed: 0 | 4"
-    assert layers.startswith('settings.style_layers: {"conv1_1": 0.75, "conv2_1"')
+    assert layers.startswith('settings.style_layers: {"conv1_1": 0.45, "conv2_1"')
     assert layers.endswith(' | {"conv1_1": 0.5}')
     assert size.startswith("size: [32, 27] | ")
     words = impasto("compare", "none.png", "a.png").out.splitlines()

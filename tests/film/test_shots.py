@@ -38,7 +38,7 @@ def painter(tiny, painting):
 
 @pytest.fixture(scope="module")
 def lite(painting):
-    """By the built-in network, whose losses weigh what they weigh in films, with about the β that is found in them."""
+    """By the built-in network, whose losses weigh what they weigh in films."""
     return Painter(painting, size=WIDTH, steps=40, device="cpu")
 
 
